@@ -1,0 +1,51 @@
+// Every effect on a disk goes through this interface, so that a test's filesystem can fail the n-th
+// call, write short, fill up or lose what was not synced. (Arrow reads input files through its own
+// filesystems: worker/parquet_source.cc.)
+//
+// Thread safety: a FileSystem is safe for concurrent use; a WritableFile belongs to one thread.
+// Errors: kNotFound, kIoError with the path and the system's reason in the message.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace trestle {
+
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  virtual Status Append(std::span<const std::byte> bytes) = 0;
+  virtual Status Sync() = 0;   // on disk when it returns
+  virtual Status Close() = 0;  // must be called; a destructor that finds it open drops the file handle
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  virtual Result<std::unique_ptr<WritableFile>> Create(const std::string& path) = 0;  // truncates
+  virtual Result<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) = 0;
+  virtual Result<std::string> Read(const std::string& path) = 0;
+  virtual Result<int64_t> Size(const std::string& path) = 0;
+  virtual bool Exists(const std::string& path) = 0;
+  virtual Status MakeDirectories(const std::string& path) = 0;
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;  // atomic
+  virtual Status Remove(const std::string& path) = 0;                         // a file
+  virtual Status SyncDirectory(const std::string& path) = 0;
+  virtual Result<std::vector<std::string>> List(const std::string& directory) = 0;  // names, sorted
+  // Paths that match a shell pattern, sorted; a pattern without wildcards matches itself if it exists.
+  virtual Result<std::vector<std::string>> Glob(const std::string& pattern) = 0;
+
+  static FileSystem& Local();
+};
+
+// Writes a whole small file so that a reader sees the old one or the new one: temporary, sync, rename,
+// sync of the folder.
+Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text);
+
+}  // namespace trestle

@@ -1,0 +1,38 @@
+// Hashes: a bijective mix for integers, XXH3 for bytes, seeds from names.
+// Thread safety: pure functions. Device: Mix64 and Unmix64 host; the rest host only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/types.h"
+
+namespace trestle {
+
+// A bijection of 64 bits with full avalanche (splitmix64's finalizer), and its inverse. A key's
+// partition, segment and slot come from Mix64(key), so an exported table can show real ids.
+inline uint64_t Mix64(uint64_t x) {
+  x ^= x >> 30;
+  x *= 0xBF58476D1CE4E5B9ull;
+  x ^= x >> 27;
+  x *= 0x94D049BB133111EBull;
+  x ^= x >> 31;
+  return x;
+}
+uint64_t Unmix64(uint64_t x);
+
+// XXH3 of bytes with a seed.
+uint64_t Hash64(std::span<const std::byte> bytes, uint64_t seed = 0);
+uint64_t Hash64(std::string_view text, uint64_t seed = 0);
+
+// The key of a string id in the table with that seed.
+inline Key StringKey(std::string_view text, uint64_t table_seed) {
+  return Key{Hash64(text, table_seed)};
+}
+
+// An independent seed for a named use: the run's seed and a name ("table/cate_id", "dropout/mlp.0").
+inline uint64_t DeriveSeed(uint64_t seed, std::string_view name) { return Hash64(name, seed); }
+
+}  // namespace trestle

@@ -1,0 +1,25 @@
+# Third-party libraries, each found once. Their headers stay in the sources that implement an
+# interface with them (docs/architecture.md); `scripts/setup` installs them.
+find_package(Threads REQUIRED)
+find_package(MPI REQUIRED COMPONENTS C CXX)
+find_package(glog REQUIRED)
+set(protobuf_MODULE_COMPATIBLE ON)
+find_package(Protobuf REQUIRED)
+find_package(DNNL CONFIG QUIET)
+if(NOT TARGET DNNL::dnnl)
+  find_package(dnnl CONFIG REQUIRED)
+endif()
+find_package(CLI11 REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(Arrow MODULE REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+
+find_path(LIBXSMM_INCLUDE_DIR libxsmm.h REQUIRED)
+find_library(LIBXSMM_LIBRARY xsmm REQUIRED)
+find_library(LIBXSMM_NOBLAS_LIBRARY xsmmnoblas REQUIRED)
+add_library(libxsmm INTERFACE IMPORTED)
+target_include_directories(libxsmm INTERFACE ${LIBXSMM_INCLUDE_DIR})
+target_link_libraries(libxsmm INTERFACE
+  ${LIBXSMM_LIBRARY} ${LIBXSMM_NOBLAS_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS} m)

@@ -1,0 +1,57 @@
+# A room is a folder of sources and protobuf messages. All rooms together are one shared library,
+# libtrestle.so, so that the program and every plugin share one copy of protobuf and glog state.
+
+# trestle_room(NAME): objects of the folder's *.cc and *.proto (recursively). Main programs excluded.
+function(trestle_room name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  file(GLOB_RECURSE protos CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.proto)
+  add_library(${name} OBJECT ${sources})
+  target_link_libraries(${name} PUBLIC trestle_flags)
+  target_link_libraries(${name} PUBLIC protobuf::libprotobuf glog::glog)
+  if(protos)
+    trestle_protobuf(${name} ${protos})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY TRESTLE_ROOMS ${name})
+endfunction()
+
+# Generates and compiles the messages of a room, without our warnings, in a library of its own.
+function(trestle_protobuf room)
+  add_library(${room}_proto OBJECT ${ARGN})
+  target_include_directories(${room}_proto PUBLIC ${CMAKE_BINARY_DIR}/gen)
+  target_link_libraries(${room}_proto PUBLIC protobuf::libprotobuf)
+  protobuf_generate(TARGET ${room}_proto LANGUAGE cpp IMPORT_DIRS ${CMAKE_SOURCE_DIR}
+    PROTOC_OUT_DIR ${CMAKE_BINARY_DIR}/gen)
+  # Headers are generated before any source of any room is compiled.
+  get_property(protos GLOBAL PROPERTY TRESTLE_PROTOS)
+  if(protos)
+    add_dependencies(${room}_proto ${protos})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY TRESTLE_PROTOS ${room}_proto)
+  set_property(GLOBAL APPEND PROPERTY TRESTLE_ROOMS ${room}_proto)
+  add_dependencies(${room} ${room}_proto)
+endfunction()
+
+function(trestle_core_library)
+  get_property(rooms GLOBAL PROPERTY TRESTLE_ROOMS)
+  get_property(protos GLOBAL PROPERTY TRESTLE_PROTOS)
+  add_library(trestle_core SHARED)
+  set_target_properties(trestle_core PROPERTIES OUTPUT_NAME trestle)
+  foreach(room ${rooms})
+    target_sources(trestle_core PRIVATE $<TARGET_OBJECTS:${room}>)
+    if(protos AND NOT room IN_LIST protos)
+      add_dependencies(${room} ${protos})
+    endif()
+  endforeach()
+  target_link_libraries(trestle_core
+    PUBLIC trestle_flags protobuf::libprotobuf glog::glog Threads::Threads
+    PRIVATE MPI::MPI_CXX DNNL::dnnl libxsmm Arrow::parquet Arrow::arrow PkgConfig::xxhash
+      ${CMAKE_DL_LIBS})
+endfunction()
+
+function(trestle_program)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/launcher/main.cc)
+    add_executable(trestle launcher/main.cc)
+    target_link_libraries(trestle PRIVATE trestle_core)
+  endif()
+endfunction()

@@ -1,0 +1,113 @@
+// Communicator: how the ranks of a job exchange messages. It hides whether ranks are threads of one
+// process (thread_communicator.h, for tests and one-rank jobs) or processes under MPI
+// (mpi_communicator.h); NCCL joins later, hence every buffer carries its device.
+//
+// A communicator has independent *streams*. Within one stream every member calls the same operations
+// in the same order; streams do not order against one another. Each stream is used by one thread at a
+// time; different streams may be used by different threads at once.
+//
+// Deadlines: every operation is nonblocking inside and polled to `CommunicatorOptions::deadline`;
+// passing it is kDeadlineExceeded and names rank, step, phase and the peers that were waited for. After
+// any error but one from AgreeOnStatus the communicator is broken: call Abort or return, no more
+// communication.
+//
+// Collective: every method unless it says otherwise.
+// Source: Gloo and XGBoost's collective for the deadline and error discipline.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "base/status.h"
+#include "base/types.h"
+
+namespace trestle {
+
+enum class Device : uint8_t { kHost, kCuda };
+
+// What travels on each: keys and headers of step t+1 while t computes; rows and sparse gradients;
+// dense gradients and metrics; agreement, names, barriers.
+enum class Stream : uint8_t { kKeys, kRows, kDense, kControl };
+inline constexpr int kStreamCount = 4;
+
+struct ConstBuffer {
+  const void* data = nullptr;
+  size_t bytes = 0;
+  Device device = Device::kHost;
+};
+struct MutableBuffer {
+  void* data = nullptr;
+  size_t bytes = 0;
+  Device device = Device::kHost;
+};
+
+// Where an operation stands, for its error message. `phase` is a literal: "keys", "pull", "push".
+struct Operation {
+  Stream stream = Stream::kControl;
+  const char* phase = "";
+  int64_t step = -1;
+};
+
+struct CommunicatorOptions {
+  std::chrono::milliseconds deadline{120'000};
+};
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+
+  virtual Rank rank() const = 0;        // not collective
+  virtual int size() const = 0;         // not collective
+  virtual std::string host() const = 0; // name of this rank's node; not collective
+
+  // Limits `stream` to `members` (ascending), once, before its first use. All ranks call it. Operations
+  // on the stream are then collective over the members alone; roots and buffers stay indexed by rank.
+  virtual Status SetMembers(Stream stream, std::vector<Rank> members) = 0;
+
+  // Sends send[r] to rank r and fills recv[r] from rank r, r in [0, size()). Sizes must agree pairwise
+  // (exchange counts first); an empty pair sends nothing. send[rank()] is copied to recv[rank()].
+  virtual Status AllToAll(Operation op, std::span<const ConstBuffer> send,
+                          std::span<const MutableBuffer> recv) = 0;
+
+  // Elementwise sum modulo 2^64 over the members, in place.
+  virtual Status AllReduceSum(Operation op, std::span<int64_t> values) = 0;
+
+  // `bytes` of the root on every member. The sizes must agree.
+  virtual Status Broadcast(Operation op, MutableBuffer bytes, Rank root) = 0;
+
+  // Every member's text, indexed by rank (empty for those that are not members), on every member.
+  virtual Result<std::vector<std::string>> AllGather(Operation op, const std::string& text) = 0;
+
+  // As AllGather, but only the root gets the texts; others get an empty vector.
+  virtual Result<std::vector<std::string>> Gather(Operation op, const std::string& text, Rank root) = 0;
+
+  virtual Status Barrier(Operation op) = 0;
+
+  // Ends the whole job at once with an exit code; not collective; does not return under MPI. In one
+  // process it makes every pending and later operation of all ranks return kPeerFailed.
+  virtual void Abort(int exit_code, const std::string& reason) = 0;
+};
+
+// All members learn the worst of their statuses: OK if all are, else the failure of the lowest rank,
+// wrapped with that rank on the others. This is how a local failure becomes everybody's.
+Status AgreeOnStatus(Communicator& comm, Operation op, const Status& local);
+
+// A fixed-size value of every member, indexed by rank.
+template <class T>
+Result<std::vector<T>> AllGatherValue(Communicator& comm, Operation op, const T& value) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  std::vector<ConstBuffer> send(comm.size(), ConstBuffer{&value, sizeof(T)});
+  std::vector<T> all(comm.size());
+  std::vector<MutableBuffer> recv(comm.size());
+  for (int r = 0; r < comm.size(); ++r) recv[r] = {&all[r], sizeof(T)};
+  TRESTLE_RETURN_IF_ERROR(comm.AllToAll(op, send, recv));
+  return all;
+}
+
+}  // namespace trestle

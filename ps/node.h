@@ -1,0 +1,55 @@
+// Node: a rank's part in the parameter server. It holds the rank's shard of every table (if it is a
+// server) and gives its worker a Client (if it is a worker). Role assignment is here too.
+//
+// Collective: MakeNode and Serve by all ranks that they name.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fixed_point.h"
+#include "base/thread_pool.h"
+#include "comm/communicator.h"
+#include "embedding/table.h"
+#include "ps/client.h"
+
+namespace trestle {
+
+// Which ranks serve and which work, in ascending order. Colocated: all ranks in both.
+struct Roles {
+  std::vector<Rank> servers;
+  std::vector<Rank> workers;
+};
+
+// `servers` dedicated servers spread evenly over the nodes (hosts[r] is rank r's), 0: colocated.
+// kInvalidConfig if no worker would be left.
+Result<Roles> AssignRoles(int servers, const std::vector<std::string>& hosts);
+
+struct NodeOptions {
+  Roles roles;
+  std::vector<TableSpec> tables;
+  std::vector<int> slot_tables;    // the table of each slot
+  FixedUnit unit;                  // of lane sums
+};
+
+class Node {
+ public:
+  virtual ~Node() = default;
+  virtual bool is_server() const = 0;
+  virtual bool is_worker() const = 0;
+  virtual Client& client() = 0;                                  // CHECKs is_worker
+  // This rank's shards, in the order of NodeOptions::tables; empty unless it is a server.
+  virtual std::vector<EmbeddingTable*> tables() = 0;
+  // Index of this rank among the servers (-1 if none) and their number.
+  virtual int server_index() const = 0;
+  virtual int server_count() const = 0;
+  // The part of a dedicated server: takes part in every step until the workers say kStop.
+  virtual Status Serve() = 0;
+};
+
+// Sets the members of stream kDense to the workers. `pool` is borrowed.
+Result<std::unique_ptr<Node>> MakeNode(Communicator& comm, NodeOptions options, ThreadPool* pool);
+
+}  // namespace trestle

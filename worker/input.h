@@ -1,0 +1,109 @@
+// Input: files to lanes. A Dataset knows the blocks (Parquet row groups of at most 65,536 rows, Arrow
+// record batches) of a list of files; a LaneReader streams the rows that the plan deals to this worker's
+// lanes. What each lane reads is a function of (seed, segment, epoch, step, lane) alone:
+//
+//   SHUFFLE  the epoch's order is a permutation of blocks by (seed, epoch) and of rows inside each; lane
+//            l of L reads rows [l*N/L, (l+1)*N/L) of it, ceil/floor(B/L) of them a step
+//   TIME     step t's batch is rows [t*B, (t+1)*B); lanes take contiguous pieces of it
+//
+// Thread safety: Dataset is immutable; a LaneReader belongs to one thread (the keys thread).
+// Errors: opening lists every missing file, wrong type, missing column and oversized row group at once
+// (kNotFound, kInvalidData); a bad row is not an error but counted and written to the reject file, until
+// the caller sees too many.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/filesystem.h"
+#include "base/status.h"
+#include "base/thread_pool.h"
+#include "worker/data.pb.h"
+#include "worker/lane_rows.h"
+#include "worker/schema.h"
+
+namespace trestle {
+
+inline constexpr int64_t kMaxBlockRows = 65'536;
+
+// One file as the metadata has it.
+struct InputFile {
+  std::string path;
+  int64_t rows = 0;
+  uint64_t fingerprint = 0;            // of size, rows and schema: ranks and resumes compare it
+  std::vector<int64_t> block_rows;
+};
+
+// Count, mean, deviation, extremes of a numeric column after its transform, over all training rows.
+struct NumericStatistics {
+  int64_t count = 0;
+  double mean = 0, std = 1, min = 0, max = 1;
+};
+
+// Opens the files that the patterns name, checks columns and types against the schema.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual const std::vector<InputFile>& files() const = 0;
+  virtual int64_t rows() const = 0;
+  virtual int64_t blocks() const = 0;
+  virtual uint64_t Fingerprint() const = 0;
+  // What the ledger of one pass must add up to: sum over (file, row) of LedgerHash, mod 2^64.
+  virtual uint64_t ExpectedHash() const = 0;
+  virtual const Schema& schema() const = 0;
+  // Partial statistics of numeric columns of blocks [begin, end), one entry a block and column, to be
+  // merged in the order of blocks (MergeStatistics), so that ranks can share the work.
+  virtual Result<std::vector<std::vector<NumericStatistics>>> BlockStatistics(int64_t begin,
+                                                                              int64_t end) const = 0;
+};
+
+struct DatasetOptions {
+  std::vector<std::string> patterns;
+  std::vector<uint64_t> table_seeds;   // per Schema::tables, for string keys
+};
+Result<std::unique_ptr<Dataset>> OpenDataset(const Schema& schema, const DatasetOptions& options);
+
+NumericStatistics MergeStatistics(const NumericStatistics& a, const NumericStatistics& b);
+
+// The hash of one row's identity in the ledger.
+uint64_t LedgerHash(uint64_t file_index, uint64_t row_in_file);
+
+// What a pass read: additive over lanes and ranks.
+struct Ledger {
+  int64_t read = 0;      // rejected ones included
+  int64_t rejected = 0;
+  uint64_t hash = 0;     // sum of LedgerHash over rows read
+};
+
+struct PlanOptions {
+  Order order = SHUFFLE;
+  uint64_t seed = 0;
+  int64_t segment = 0;
+  int64_t epoch = 0;
+  int64_t batch_rows = 4096;
+  int lanes = 16;
+  int first_lane = 0, end_lane = 16;        // this worker's
+  int64_t first_step = 0;                   // resume: skips by counting
+  std::vector<NumericStatistics> statistics; // per Schema::numeric
+  std::string reject_path;                  // file the first rejects are written to; empty: none
+};
+
+class LaneReader {
+ public:
+  virtual ~LaneReader() = default;
+  virtual int64_t steps() const = 0;        // of the whole pass, the same on every worker
+  // The next step's rows of this worker's lanes; nullopt after the last step.
+  virtual Result<std::optional<std::vector<LaneRows>>> Next() = 0;
+  virtual const Ledger& ledger() const = 0; // of this worker's lanes so far
+  // The first rejected row: "data/x.parquet, row 17: label 2 is not 0 or 1". Empty if none.
+  virtual const std::string& first_reject() const = 0;
+};
+
+// `pool` decodes lanes in parallel; null: on the caller.
+Result<std::unique_ptr<LaneReader>> OpenLanes(const Dataset& dataset, const PlanOptions& plan,
+                                              FileSystem& fs, ThreadPool* pool);
+
+}  // namespace trestle
