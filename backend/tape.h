@@ -8,7 +8,7 @@
 //
 // A lane of no rows and a history of no items are ordinary: every operator takes matrices of 0 rows.
 //
-// Thread safety: none; one tape a thread. Ownership: nodes, values and gradients live until Reset.
+// Thread safety: none; one tape a thread. Ownership: matrices, values and gradients live until Reset.
 // Device: host (the CUDA plugin registers its own operators; see docs/architecture.md).
 #pragma once
 
@@ -26,7 +26,7 @@ using Offsets = std::span<const int32_t>;  // [rows + 1], offsets[0] == 0
 
 // A matrix on the tape. `grad` is allocated when the first gradient arrives.
 template <class T>
-struct Node {
+struct MatrixT {
   T* value = nullptr;
   T* grad = nullptr;
   int64_t rows = 0;
@@ -36,7 +36,7 @@ struct Node {
   int64_t size() const { return rows * cols; }
 };
 template <class T>
-using VarT = Node<T>*;
+using VarT = MatrixT<T>*;
 using Var = VarT<float>;
 
 // Where a backward function puts a gradient: overwrites when `add` is false, else adds.
@@ -64,7 +64,7 @@ class TapeT {
   TapeT(const TapeT&) = delete;
   TapeT& operator=(const TapeT&) = delete;
 
-  // Starts a lane: forgets all nodes and resets the arena. `parameters` are read, `parameter_grads`
+  // Starts a lane: forgets all matrices and resets the arena. `parameters` are read, `parameter_grads`
   // (same layout, zeroed by the caller) collect their gradients; `statistics` are read when not training,
   // `lane_statistics` (same layout) receive the lane's values when training. Spans may be empty.
   void Reset(Mode mode, LanePosition position, std::span<const T> parameters,

@@ -4,7 +4,8 @@ add_library(trestle_flags INTERFACE)
 target_compile_options(trestle_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-march=${TRESTLE_MARCH} -ffp-contract=off -fno-fast-math -fopenmp-simd>
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror>)
-target_include_directories(trestle_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/gen)
+target_include_directories(trestle_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_include_directories(trestle_flags SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/gen)
 
 if(TRESTLE_SANITIZE)
   add_compile_options(-fsanitize=${TRESTLE_SANITIZE} -fno-omit-frame-pointer -g1)

@@ -16,32 +16,33 @@ function(trestle_room name)
 endfunction()
 
 # Generates and compiles the messages of a room, without our warnings, in a library of its own.
+# Headers of all rooms' messages are generated before any source is compiled.
 function(trestle_protobuf room)
-  add_library(${room}_proto OBJECT ${ARGN})
+  set(generated)
+  foreach(proto ${ARGN})
+    file(RELATIVE_PATH relative ${CMAKE_SOURCE_DIR} ${proto})
+    string(REGEX REPLACE "\\.proto$" "" stem ${CMAKE_BINARY_DIR}/gen/${relative})
+    add_custom_command(OUTPUT ${stem}.pb.cc ${stem}.pb.h
+      COMMAND protobuf::protoc --proto_path=${CMAKE_SOURCE_DIR} --cpp_out=${CMAKE_BINARY_DIR}/gen ${proto}
+      DEPENDS ${proto} COMMENT "protoc ${relative}" VERBATIM)
+    list(APPEND generated ${stem}.pb.cc)
+  endforeach()
+  add_custom_target(${room}_generate DEPENDS ${generated})
+  add_library(${room}_proto OBJECT ${generated})
   target_include_directories(${room}_proto PUBLIC ${CMAKE_BINARY_DIR}/gen)
   target_link_libraries(${room}_proto PUBLIC protobuf::libprotobuf)
-  protobuf_generate(TARGET ${room}_proto LANGUAGE cpp IMPORT_DIRS ${CMAKE_SOURCE_DIR}
-    PROTOC_OUT_DIR ${CMAKE_BINARY_DIR}/gen)
-  # Headers are generated before any source of any room is compiled.
-  get_property(protos GLOBAL PROPERTY TRESTLE_PROTOS)
-  if(protos)
-    add_dependencies(${room}_proto ${protos})
-  endif()
-  set_property(GLOBAL APPEND PROPERTY TRESTLE_PROTOS ${room}_proto)
+  set_property(GLOBAL APPEND PROPERTY TRESTLE_GENERATE ${room}_generate)
   set_property(GLOBAL APPEND PROPERTY TRESTLE_ROOMS ${room}_proto)
-  add_dependencies(${room} ${room}_proto)
 endfunction()
 
 function(trestle_core_library)
   get_property(rooms GLOBAL PROPERTY TRESTLE_ROOMS)
-  get_property(protos GLOBAL PROPERTY TRESTLE_PROTOS)
+  get_property(generate GLOBAL PROPERTY TRESTLE_GENERATE)
   add_library(trestle_core SHARED)
   set_target_properties(trestle_core PROPERTIES OUTPUT_NAME trestle)
   foreach(room ${rooms})
     target_sources(trestle_core PRIVATE $<TARGET_OBJECTS:${room}>)
-    if(protos AND NOT room IN_LIST protos)
-      add_dependencies(${room} ${protos})
-    endif()
+    add_dependencies(${room} ${generate})
   endforeach()
   target_link_libraries(trestle_core
     PUBLIC trestle_flags protobuf::libprotobuf glog::glog Threads::Threads

@@ -1,0 +1,155 @@
+#include "base/filesystem.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+
+namespace trestle {
+namespace {
+
+Status SystemError(const std::string& doing, const std::string& path, int error = errno) {
+  const StatusCode code = error == ENOENT ? StatusCode::kNotFound : StatusCode::kIoError;
+  return {code, doing + " " + path + ": " + std::strerror(error)};
+}
+
+class LocalFile final : public WritableFile {
+ public:
+  LocalFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  ~LocalFile() override {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  Status Append(std::span<const std::byte> bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return SystemError("cannot write", path_);
+      bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+    return {};
+  }
+
+  Status Sync() override {
+    return ::fsync(fd_) == 0 ? Status() : SystemError("cannot sync", path_);
+  }
+
+  Status Close() override {
+    const int fd = std::exchange(fd_, -1);
+    return ::close(fd) == 0 ? Status() : SystemError("cannot close", path_);
+  }
+
+ private:
+  int fd_;
+  std::string path_;
+};
+
+Result<std::unique_ptr<WritableFile>> OpenLocal(const std::string& path, int flags) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+  if (fd < 0) return SystemError("cannot create", path);
+  return std::unique_ptr<WritableFile>(std::make_unique<LocalFile>(fd, path));
+}
+
+class LocalFileSystem final : public FileSystem {
+ public:
+  Result<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
+    return OpenLocal(path, O_TRUNC);
+  }
+  Result<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) override {
+    return OpenLocal(path, O_APPEND);
+  }
+
+  Result<std::string> Read(const std::string& path) override {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return SystemError("cannot open", path);
+    std::string text;
+    char buffer[1 << 16];
+    ssize_t count = 0;
+    while ((count = ::read(fd, buffer, sizeof(buffer))) != 0) {
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) break;
+      text.append(buffer, static_cast<size_t>(count));
+    }
+    const int error = errno;
+    ::close(fd);
+    if (count < 0) return SystemError("cannot read", path, error);
+    return text;
+  }
+
+  Result<int64_t> Size(const std::string& path) override {
+    struct stat info;
+    if (::stat(path.c_str(), &info) != 0) return SystemError("cannot stat", path);
+    return static_cast<int64_t>(info.st_size);
+  }
+
+  bool Exists(const std::string& path) override { return ::access(path.c_str(), F_OK) == 0; }
+
+  Status MakeDirectories(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    return error ? SystemError("cannot create folder", path, error.value()) : Status();
+  }
+
+  Status Rename(const std::string& from, const std::string& to) override {
+    return ::rename(from.c_str(), to.c_str()) == 0 ? Status() : SystemError("cannot rename", from);
+  }
+
+  Status Remove(const std::string& path) override {
+    return ::unlink(path.c_str()) == 0 ? Status() : SystemError("cannot remove", path);
+  }
+
+  Status SyncDirectory(const std::string& path) override {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return SystemError("cannot open", path);
+    const int failed = ::fsync(fd);
+    const int error = errno;
+    ::close(fd);
+    return failed ? SystemError("cannot sync", path, error) : Status();
+  }
+
+  Result<std::vector<std::string>> List(const std::string& directory) override {
+    std::error_code error;
+    std::filesystem::directory_iterator it(directory, error);
+    if (error) return SystemError("cannot list", directory, error.value());
+    std::vector<std::string> names;
+    for (const auto& entry : it) names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  Result<std::vector<std::string>> Glob(const std::string& pattern) override {
+    glob_t found = {};
+    const int failed = ::glob(pattern.c_str(), 0, nullptr, &found);
+    std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+    ::globfree(&found);
+    if (failed != 0 && failed != GLOB_NOMATCH) return SystemError("cannot search", pattern, EIO);
+    std::sort(paths.begin(), paths.end());
+    return paths;
+  }
+};
+
+}  // namespace
+
+FileSystem& FileSystem::Local() {
+  static LocalFileSystem fs;
+  return fs;
+}
+
+Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text) {
+  const std::string temporary = path + ".tmp";
+  TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(temporary));
+  TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(text))));
+  TRESTLE_RETURN_IF_ERROR(file->Sync());
+  TRESTLE_RETURN_IF_ERROR(file->Close());
+  TRESTLE_RETURN_IF_ERROR(fs.Rename(temporary, path));
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return fs.SyncDirectory(folder.empty() ? "." : folder);
+}
+
+}  // namespace trestle
