@@ -1,9 +1,10 @@
 // A communicator over Open MPI. One internal thread owns MPI from MPI_Init to MPI_Finalize; callers
-// hand it operations through a bounded queue and sleep. Each stream is a duplicate of MPI_COMM_WORLD
-// (or a group of it, after SetMembers). Messages beyond 1 GiB are sent as counts of a derived type.
+// hand it operations through a bounded queue and sleep. Each stream is a duplicate of
+// MPI_COMM_WORLD (or a group of it, after SetMembers). Messages beyond 1 GiB are sent as counts of
+// a derived type.
 //
-// The destructor finalizes MPI on success; after an error it aborts the job instead, since a rank that
-// waits in MPI_Finalize for a dead peer waits for ever.
+// The destructor finalizes MPI on success; after an error it aborts the job instead, since a rank
+// that waits in MPI_Finalize for a dead peer waits for ever.
 #pragma once
 
 #include <memory>
