@@ -301,11 +301,14 @@ Status Job::Finish() {
 }
 
 Status Job::Evaluate(const std::string& model) {
+  if (loaded_.config.data().test().empty()) {
+    const Status nothing(StatusCode::kInvalidConfig, loaded_.path + ": data.test names no files to evaluate");
+    return AgreeOnStatus(comm_, kSetUp, nothing);
+  }
   auto info = LoadModel(comm_, fs_, model.empty() ? model_folder() : model, *node_, backend_.get());
   if (!info.ok()) return info.status();
   statistics_ = info->statistics;
   if (worker_ < 0) return node_->Serve();
-  if (!test_) return {StatusCode::kInvalidConfig, loaded_.path + ": data.test names no files to evaluate"};
   Trainer trainer = MakeTrainer();
   TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
   TRESTLE_RETURN_IF_ERROR(trainer.Stop());
