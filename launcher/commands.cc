@@ -7,11 +7,12 @@
 #include <string_view>
 #include <vector>
 
-#include "launcher/build_facts.h"
 #include "launcher/config.h"
+#include "launcher/job_plan.h"
 #include "launcher/nearest_name.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
+#include "launcher/version.h"
 
 namespace trestle {
 namespace {
@@ -40,7 +41,7 @@ int Finish(const Status& status) {
 int CheckConfig(const Arguments& arguments) {
   const Result<LoadedConfig> config = LoadConfig(arguments.config, arguments.set);
   if (!config.ok()) return Finish(config.status());
-  if (const Status parts = CheckParts(*config); !parts.ok()) return Finish(parts);
+  if (const Status parts = MakeJobPlan(*config).status(); !parts.ok()) return Finish(parts);
   if (arguments.print) {
     std::cout << Canonical(config->config);
   } else {

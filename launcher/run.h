@@ -21,11 +21,6 @@ struct RunOptions {
   std::string model_dir;  // `eval --model`; empty: <run folder>/model
 };
 
-// What the other rooms say of a config: the schema of its features, its tables, its model, each
-// line with its place (WithPlaces). RunTrain and RunEval check it first; `config check` does
-// nothing else. Reads no data and prints nothing. Not collective.
-Status CheckParts(const LoadedConfig& config);
-
 Status RunTrain(const RunOptions& options);
 Status RunEval(const RunOptions& options);
 

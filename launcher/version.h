@@ -12,7 +12,10 @@ namespace trestle {
 
 // Names and values in a fixed order: version, commit, compiler, instruction set, build type,
 // libraries.
-[[nodiscard]] std::vector<std::pair<std::string, std::string>> BuildFacts();
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> VersionFacts();
+
+// The same in one line: "version 0.1.0, commit 1a2b3c, ...".
+[[nodiscard]] std::string BuildFacts();
 
 // "trestle 0.1.0" and one line a fact.
 [[nodiscard]] std::string VersionText();

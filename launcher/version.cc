@@ -1,4 +1,4 @@
-#include "launcher/build_facts.h"
+#include "launcher/version.h"
 
 #include <arrow/util/config.h>
 #include <dnnl.h>
@@ -26,7 +26,7 @@ std::string OneDnn() {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> BuildFacts() {
+std::vector<std::pair<std::string, std::string>> VersionFacts() {
   std::string build_type = TRESTLE_BUILD_TYPE;
   if (const std::string sanitizers = TRESTLE_BUILD_SANITIZE; !sanitizers.empty()) {
     build_type.append(", sanitizers ").append(sanitizers);
@@ -46,9 +46,17 @@ std::vector<std::pair<std::string, std::string>> BuildFacts() {
   };
 }
 
+std::string BuildFacts() {
+  std::string text;
+  for (const auto& [name, value] : VersionFacts()) {
+    text.append(text.empty() ? "" : ", ").append(name).append(" ").append(value);
+  }
+  return text;
+}
+
 std::string VersionText() {
   std::string text;
-  for (const auto& [name, value] : BuildFacts()) {
+  for (const auto& [name, value] : VersionFacts()) {
     if (name == "version") {
       text += "trestle " + value + "\n";
     } else {
