@@ -13,6 +13,7 @@ TEST(NearestName, EditDistanceCountsChangesAndSwaps) {
   EXPECT_EQ(EditDistance("", "abc"), 3);
   EXPECT_EQ(EditDistance("kitten", "sitting"), 3);
   EXPECT_EQ(EditDistance("itme", "item"), 1);
+  EXPECT_EQ(EditDistance("DICE", "dice"), 0);
 }
 
 TEST(NearestName, IsTheClosestOrNoneIfAllAreFar) {
@@ -21,6 +22,9 @@ TEST(NearestName, IsTheClosestOrNoneIfAllAreFar) {
   EXPECT_EQ(NearestName("cat_id", known), "cate_id");
   EXPECT_EQ(NearestName("zzzzz", known), "");
   EXPECT_EQ(NearestName("item", {}), "");
+  EXPECT_EQ(Suggestion("itme", known), "; did you mean \"item\"? ");
+  EXPECT_EQ(Suggestion("zzzzz", known), "; ");
+  EXPECT_EQ(JoinNames(known), "item, cate_id, brand");
 }
 
 }  // namespace
