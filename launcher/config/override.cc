@@ -9,7 +9,7 @@
 
 #include "launcher/config/scalar.h"
 #include "launcher/config/text_reader.h"
-#include "launcher/nearest_name.h"
+#include "base/nearest_name.h"
 
 namespace trestle {
 namespace {

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "launcher/config/places.h"
-#include "launcher/nearest_name.h"
+#include "base/nearest_name.h"
 
 namespace trestle {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "launcher/nearest_name.h"
+#include "base/nearest_name.h"
 
 namespace trestle {
 namespace {
