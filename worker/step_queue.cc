@@ -73,7 +73,7 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
     keys.push_back(std::move(lane.slots));
   }
   header.rejected = reader_.ledger().rejected;
-  header.stop_requested = options_.stop && options_.stop->load(std::memory_order_relaxed);
+  header.stop_requested = options_.stop_requested && options_.stop_requested();
 
   auto lookup = client_.Prepare(header, std::move(keys), *local);
   if (!lookup.ok()) return lookup.status();

@@ -9,8 +9,8 @@
 // returns nullopt or an error) before destroying it unless the job is failing.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,7 +37,7 @@ class StepQueue {
     Action action = Action::kTrain;
     int64_t first_step = 1;          // number of the pass's first step
     int64_t max_bad_rows = 0;        // over all workers
-    const std::atomic<bool>* stop = nullptr;  // Ctrl-C was seen
+    std::function<bool()> stop_requested;  // whether Ctrl-C was seen here; may be empty
   };
 
   // Starts the thread. Borrows client and reader.

@@ -17,21 +17,21 @@ struct Trainer::LaneBuffers {
 };
 
 Trainer::Trainer(Client& client, DenseBackend& backend, Communicator& comm, ThreadPool& pool,
-                 Progress& progress, FileSystem& fs, const std::atomic<bool>& stop,
-                 TrainerOptions options)
+                 Progress& progress, FileSystem& fs, TrainerOptions options)
     : client_(client),
       backend_(backend),
       comm_(comm),
       pool_(pool),
       progress_(progress),
       fs_(fs),
-      stop_(stop),
       options_(std::move(options)),
       first_lane_(static_cast<int>(int64_t{options_.lanes} * options_.worker / options_.workers)),
       end_lane_(static_cast<int>(int64_t{options_.lanes} * (options_.worker + 1) / options_.workers)),
       logits_(static_cast<size_t>(end_lane_ - first_lane_)) {
   for (int t = 0; t < pool_.size(); ++t) buffers_.push_back(std::make_unique<LaneBuffers>());
 }
+
+Trainer::~Trainer() = default;
 
 Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, Order order,
                                                         int64_t epoch) {
@@ -55,7 +55,7 @@ Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, in
   progress_.BeginPass("epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs),
                       reader->steps());
   StepQueue queue(client_, *reader,
-                  {Action::kTrain, step_ + 1, options_.max_bad_rows, &stop_});
+                  {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested});
   PassResult result;
   double loss_sum = 0;
   while (true) {
@@ -163,7 +163,7 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   TRESTLE_RETURN_IF_ERROR(CompareReplicas());
   TRESTLE_ASSIGN_OR_RETURN(auto reader, OpenReader(dataset, TIME, 0));
   progress_.BeginPass(name, reader->steps());
-  StepQueue queue(client_, *reader, {Action::kEvaluate, 1, options_.max_bad_rows, &stop_});
+  StepQueue queue(client_, *reader, {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested});
   MetricsAccumulator metrics(!dataset.schema().group.empty());
   Evaluation evaluation;
   int64_t keys[2] = {0, 0};  // unique, unseen

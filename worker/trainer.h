@@ -10,7 +10,7 @@
 // Source: docs/architecture.md, "The life of a step".
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +40,7 @@ struct TrainerOptions {
   Train::OnBadStep on_bad_step = Train::STOP;
   std::vector<NumericStatistics> statistics;
   std::string reject_path;
+  std::function<bool()> stop_requested;  // polled once a step
 };
 
 // What a pass over a dataset did, over all workers.
@@ -61,7 +62,10 @@ struct Evaluation {
 class Trainer {
  public:
   Trainer(Client& client, DenseBackend& backend, Communicator& comm, ThreadPool& pool,
-          Progress& progress, FileSystem& fs, const std::atomic<bool>& stop, TrainerOptions options);
+          Progress& progress, FileSystem& fs, TrainerOptions options);
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   // One epoch; its ledger is checked against the dataset unless it was stopped.
   Result<PassResult> TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs);
@@ -94,7 +98,6 @@ class Trainer {
   ThreadPool& pool_;
   Progress& progress_;
   FileSystem& fs_;
-  const std::atomic<bool>& stop_;
   const TrainerOptions options_;
   const int first_lane_;
   const int end_lane_;
