@@ -90,20 +90,15 @@ bool GradientExchange::SumLanes(const Step& step, size_t table, Dim dim, Sink si
   std::atomic<bool> good{true};
   ParallelRanges(pool_, keys.unique(), kGrain, [&](size_t begin, size_t end) {
     std::vector<int64_t> sum(width);
-    bool terms = true;
+    uint64_t excess = 0;
     for (size_t key = begin; key < end; ++key) {
       std::fill(sum.begin(), sum.end(), 0);
       for (const uint32_t position : keys.lane_positions[key]) {
-        const float* const row = lanes + position * width;
-        if (!fixed_.AreTerms(row, dim)) {
-          terms = false;
-          continue;
-        }
-        fixed_.Add(row, dim, sum.data());
+        excess |= fixed_.Add(lanes + position * width, dim, sum.data());
       }
       sink(key, sum.data());
     }
-    if (!terms) good.store(false, std::memory_order_relaxed);
+    if (excess != 0) good.store(false, std::memory_order_relaxed);
   });
   return good.load(std::memory_order_relaxed);
 }
