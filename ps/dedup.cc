@@ -18,7 +18,7 @@ constexpr size_t kPrefetch = 32;  // probes in flight; 16 to 64 measure the same
 
 void Deduplicator::Begin(size_t max_keys) {
   CHECK_LT(max_keys, size_t{1} << 31) << "keys of one table in one step";
-  const size_t capacity = std::bit_ceil(std::max<size_t>(2 * max_keys, 64));
+  const size_t capacity = std::bit_ceil(std::max<size_t>(max_keys + max_keys / 2, 64));
   if (entries_.size() < capacity || epoch_ == std::numeric_limits<uint32_t>::max()) {
     entries_.assign(std::max(capacity, entries_.size()), Entry{0, 0, 0});
     epoch_ = 0;
