@@ -9,9 +9,9 @@
 
 #include "launcher/config.h"
 #include "launcher/job_plan.h"
-#include "launcher/nearest_name.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
+#include "launcher/suggestion.h"
 #include "launcher/version.h"
 
 namespace trestle {

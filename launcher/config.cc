@@ -12,7 +12,7 @@
 #include "launcher/config/problems.h"
 #include "launcher/config/ranges.h"
 #include "launcher/config/text_reader.h"
-#include "launcher/nearest_name.h"
+#include "launcher/suggestion.h"
 
 namespace trestle {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "launcher/config/scalar.h"
 #include "launcher/config/text_reader.h"
-#include "launcher/nearest_name.h"
+#include "launcher/suggestion.h"
 
 namespace trestle {
 namespace {

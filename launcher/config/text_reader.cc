@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "launcher/nearest_name.h"
+#include "launcher/suggestion.h"
 
 namespace trestle {
 namespace {
