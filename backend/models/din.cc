@@ -29,34 +29,27 @@ std::vector<std::string> SlotNames(const ModelInputSpec& inputs, bool sequence) 
   return names;
 }
 
-std::string Joined(const std::vector<std::string>& names) {
-  std::string all;
-  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
-  return all.empty() ? "none" : all;
-}
-
 // Resolves the names of one field. Adds a mistake for each unknown, repeated or ill-typed name.
 std::vector<int> ResolveNames(const NameList& names, const std::string& field, bool sequence,
                               const ModelInputSpec& inputs, ConfigCheck* check) {
   const std::string kind = sequence ? "sequence" : "id";
   const std::vector<std::string> known = SlotNames(inputs, sequence);
-  const std::string there_are = "; " + kind + " features: " + Joined(known);
-  if (names.empty())
-    check->Add(field + ": is empty; name at least one " + kind + " feature" + there_are);
+  const std::string there_are = kind + " features: " + (known.empty() ? "none" : JoinNames(known));
+  if (names.empty()) {
+    check->Add(field + ": is empty; name at least one " + kind + " feature; " + there_are);
+  }
   std::vector<int> found;
   for (const std::string& name : names) {
     const auto slot = std::find_if(inputs.slots.begin(), inputs.slots.end(),
                                    [&](const SlotSpec& s) { return s.name == name; });
     if (slot == inputs.slots.end()) {
-      const std::string nearest = NearestName(name, known);
-      check->Add(field + ": no feature \"" + name + "\"" +
-                 (nearest.empty() ? "" : ", did you mean \"" + nearest + "\"?") + there_are);
+      check->Add(field + ": no feature \"" + name + "\"" + Suggestion(name, known) + there_are);
       continue;
     }
     const int index = static_cast<int>(slot - inputs.slots.begin());
     if (slot->sequence() != sequence) {
       check->Add(field + ": \"" + name + "\" is " + (sequence ? "an id" : "a sequence") +
-                 " feature, must be " + (sequence ? "a sequence" : "an id") + there_are);
+                 " feature, must be " + (sequence ? "a sequence" : "an id") + "; " + there_are);
     } else if (std::find(found.begin(), found.end(), index) != found.end()) {
       check->Add(field + ": \"" + name + "\" is named twice");
     } else {

@@ -324,7 +324,7 @@ std::string Error(const std::string& config, const ModelInputSpec& inputs = Test
 
 TEST(ModelErrors, AnUnknownFeatureIsNamedWithTheNearestAndAllThereAre) {
   EXPECT_EQ(Error("din { candidate: 'itme' history: 'hist_item' }"),
-            "model.din.candidate: no feature \"itme\", did you mean \"item\"?; id features: user, "
+            "model.din.candidate: no feature \"itme\"; did you mean \"item\"? id features: user, "
             "item, cate");
   EXPECT_EQ(
       Error("din { candidate: 'item' history: 'zzzzzzzzz' }"),
