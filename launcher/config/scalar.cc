@@ -8,8 +8,8 @@
 #include <optional>
 #include <set>
 
+#include "base/nearest_name.h"
 #include "launcher/config/places.h"
-#include "launcher/suggestion.h"
 
 namespace trestle {
 namespace {
@@ -117,7 +117,7 @@ std::string StoreEnum(const Scalar& scalar, const FieldDescriptor* field, Messag
   if (!value) {
     const std::vector<std::string> names = ValueNames(type);
     std::string text = "expected " + ExpectedOf(field) + ", found " + scalar.Shown();
-    const std::string nearest = LikelyName(scalar.text, names);
+    const std::string nearest = NearestName(scalar.text, names);
     if (!nearest.empty()) text.append("; did you mean ").append(nearest).append("?");
     return text;
   }
@@ -216,7 +216,7 @@ std::string UnknownFieldText(const std::string& name, const std::string& scope,
   const std::vector<std::string> names = FieldNames(type);
   std::string text = "unknown field \"" + name + "\" in " + where;
   std::vector<std::string> elsewhere;
-  if (scope.empty() && LikelyName(name, names).empty()) {
+  if (scope.empty() && NearestName(name, names).empty()) {
     std::set<const Descriptor*> seen;
     FindField(name, "", type, &seen, &elsewhere);
   }

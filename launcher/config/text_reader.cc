@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "launcher/suggestion.h"
+#include "base/nearest_name.h"
 
 namespace trestle {
 namespace {

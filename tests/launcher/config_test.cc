@@ -7,7 +7,7 @@
 
 #include <map>
 
-#include "launcher/suggestion.h"
+#include "base/nearest_name.h"
 #include "launcher/report_error.h"
 
 namespace trestle {
@@ -338,12 +338,6 @@ TEST(Canonical, EqualConfigsAreEqualTextAndOthersDiffer) {
   EXPECT_NE(ConfigHash(a->config), ConfigHash(c->config));
   // What the run's folder keeps is a config again, and the same one.
   EXPECT_EQ(Canonical(Load(Canonical(a->config))->config), Canonical(a->config));
-}
-
-TEST(LikelyName, IgnoresCaseAndNeedsToBeNear) {
-  EXPECT_EQ(LikelyName("dice", {"PRELU", "DICE"}), "DICE");
-  EXPECT_EQ(LikelyName("epoch", {"seed", "epochs"}), "epochs");
-  EXPECT_EQ(LikelyName("wombat", {"rows", "lanes"}), "");
 }
 
 }  // namespace
