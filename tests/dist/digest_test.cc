@@ -23,7 +23,7 @@ class Digest : public testing::Test {
  protected:
   // Made once; the tests share it.
   static void SetUpTestSuite() {
-    folder_ = new TempDir("digest");
+    folder_ = new TempDir();
     const std::string source = std::string(TRESTLE_SOURCE_DIR) + "/data/kuairand/val.parquet";
     DuckDb("COPY (SELECT * REPLACE (CASE WHEN n = 4321 THEN 2 ELSE long_view END AS long_view) "
            "EXCLUDE (n) FROM (SELECT *, row_number() OVER () AS n FROM read_parquet('" +
