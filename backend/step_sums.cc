@@ -39,11 +39,11 @@ void SubtractTerms(FixedUnit unit, std::span<const float> terms, int64_t* sums) 
   }
 }
 
-// "gradient of mlp.0.weight: 4096 is not below 2048", "...: NaN" whatever the NaN's sign.
+// "gradient of mlp.0.weight: 4096 is beyond the limit of 2048", "...: NaN" whatever the NaN's sign.
 std::string Described(FixedUnit unit, const std::string& what, float value) {
   if (std::isnan(value)) return what + ": NaN";
   std::ostringstream text;
-  text << what << ": " << value << " is not below " << std::ldexp(1.0, 51 - unit.fraction_bits());
+  text << what << ": " << value << " is beyond the limit of " << std::ldexp(1.0, 51 - unit.fraction_bits());
   return text.str();
 }
 
