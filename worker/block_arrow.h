@@ -5,10 +5,18 @@
 #include <arrow/io/file.h>
 #include <arrow/status.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "base/status.h"
+
+namespace arrow {
+class Status;
+namespace io {
+class ReadableFile;
+}
+}  // namespace arrow
 
 namespace trestle {
 

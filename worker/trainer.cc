@@ -31,6 +31,8 @@ Trainer::Trainer(Client& client, DenseBackend& backend, Communicator& comm, Thre
   for (int t = 0; t < pool_.size(); ++t) buffers_.push_back(std::make_unique<LaneBuffers>());
 }
 
+Trainer::~Trainer() = default;
+
 Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, Order order,
                                                         int64_t epoch) {
   schema_ = &dataset.schema();

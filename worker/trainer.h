@@ -63,6 +63,9 @@ class Trainer {
  public:
   Trainer(Client& client, DenseBackend& backend, Communicator& comm, ThreadPool& pool,
           Progress& progress, FileSystem& fs, TrainerOptions options);
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   // One epoch; its ledger is checked against the dataset unless it was stopped.
   Result<PassResult> TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs);
