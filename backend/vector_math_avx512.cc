@@ -1,0 +1,4 @@
+#include "backend/vector_math.h"
+
+#define KERNEL_NAMESPACE avx512
+#include "backend/vector_math_kernels.inc"

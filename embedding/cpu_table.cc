@@ -1,0 +1,305 @@
+#include "embedding/cpu_table.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <new>
+
+#include "base/hash.h"
+#include "base/partition.h"
+
+namespace trestle::embedding {
+namespace {
+
+// Keys or handles in flight at each stage. With 16, a Pull has up to 16 index lines and 16 rows
+// under way, what the miss buffers of a core hold; 8 and 32 were slower
+// (tests/bench/embedding_bench.cc).
+constexpr size_t kGroup = 16;
+
+// Below this many elements sorting them and waking threads costs more than it gains.
+constexpr size_t kMinParallel = 4096;
+
+constexpr size_t kLineFloats = 16;
+
+void PrefetchRow(const float* row, int floats) {
+  for (int d = 0; d < floats; d += kLineFloats) __builtin_prefetch(row + d);
+}
+void PrefetchRowToWrite(float* row, int floats) {
+  for (int d = 0; d < floats; d += kLineFloats) __builtin_prefetch(row + d, 1);
+}
+
+struct InOrder {
+  size_t operator()(size_t i) const { return i; }
+};
+
+// Calls f with the width of a row as a constant where it is a common one, so that its loops unroll.
+template <class F>
+auto WithDim(int dim, const F& f) {
+  switch (dim) {
+    case 8:
+      return f(std::integral_constant<int, 8>());
+    case 16:
+      return f(std::integral_constant<int, 16>());
+    case 32:
+      return f(std::integral_constant<int, 32>());
+    case 64:
+      return f(std::integral_constant<int, 64>());
+    default:
+      return f(std::integral_constant<int, 0>());
+  }
+}
+
+}  // namespace
+
+CpuTable::CpuTable(TableSpec spec, ThreadPool* pool, int64_t limit_bytes)
+    : spec_(std::move(spec)),
+      pool_(pool),
+      initializer_(MakeRowInitializer(spec_)),
+      optimizer_(MakeRowOptimizer(spec_)),
+      initial_state_(InitialState(optimizer_)),
+      dim_(spec_.dim),
+      state_width_(StateWidth(optimizer_, spec_.dim)),
+      memory_(limit_bytes) {
+  segments_.reserve(Segment::kSegments);
+  for (uint32_t s = 0; s < Segment::kSegments; ++s) {
+    segments_.emplace_back(s, dim_ + state_width_, &memory_);
+  }
+}
+
+int64_t CpuTable::rows() const {
+  int64_t rows = 0;
+  for (const Segment& segment : segments_) rows += segment.rows();
+  return rows;
+}
+
+int64_t CpuTable::bytes() const {
+  return memory_.held() + static_cast<int64_t>(sizeof(*this) + sizeof(Segment) * segments_.size() +
+                                               sizeof(uint32_t) * order_.capacity());
+}
+
+Status CpuTable::OutOfMemory() const {
+  std::string cause = memory_.limit() == kNoLimit
+                          ? "the system has no more"
+                          : "its limit is " + std::to_string(memory_.limit()) + " bytes";
+  return Status(StatusCode::kOutOfMemory,
+                "table " + spec_.name + ": no memory for another row; it holds " +
+                    std::to_string(rows()) + " rows in " + std::to_string(bytes()) +
+                    " bytes, and " + cause +
+                    "; use more servers, a smaller dim or an optimizer with less state");
+}
+
+template <class SegmentOf, class Part>
+void CpuTable::Spread(size_t n, const SegmentOf& segment_of, const Part& part) {
+  if (pool_->size() == 1 || n < kMinParallel) {
+    part(n, InOrder());
+    return;
+  }
+  std::array<size_t, Segment::kSegments + 1> begin{};
+  for (size_t i = 0; i < n; ++i) ++begin[segment_of(i) + 1];
+  for (uint32_t s = 0; s < Segment::kSegments; ++s) begin[s + 1] += begin[s];
+  order_.resize(n);
+  auto next = begin;
+  for (size_t i = 0; i < n; ++i) order_[next[segment_of(i)]++] = static_cast<uint32_t>(i);
+  pool_->ParallelFor(Segment::kSegments, [&](int64_t s, int) {
+    const uint32_t* elements = order_.data() + begin[s];
+    part(begin[s + 1] - begin[s], [elements](size_t i) -> size_t { return elements[i]; });
+  });
+}
+
+Result<int64_t> CpuTable::Pull(std::span<const Key> keys, Missing missing, std::span<float> weights,
+                               std::span<RowHandle> handles) {
+  CHECK_EQ(weights.size(), keys.size() * dim_);
+  CHECK_EQ(handles.size(), keys.size());
+  const PullCall call{keys.data(), missing, weights.data(), handles.data()};
+  std::atomic<int64_t> absent{0};
+  std::atomic<bool> out_of_memory{false};
+  const auto part = [&](size_t n, const auto& order) {
+    const Pulled pulled =
+        WithDim(dim_, [&](auto dim) { return PullPart<decltype(dim)::value>(call, n, order); });
+    absent += pulled.missing;
+    if (pulled.out_of_memory) out_of_memory = true;
+  };
+  try {
+    Spread(
+        keys.size(), [&](size_t i) { return Segment::Of(Mix64(keys[i].value)); }, part);
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
+  if (out_of_memory) return OutOfMemory();
+  return absent.load();
+}
+
+template <int kDim, class Order>
+CpuTable::Pulled CpuTable::PullPart(const PullCall& call, size_t n, const Order& order) {
+  const int dim = kDim ? kDim : dim_;
+  const size_t groups = (n + kGroup - 1) / kGroup;
+  uint64_t mixed[2][kGroup];     // groups g and g - 1
+  const float* rows[2][kGroup];  // groups g - 1 and g - 2; null: absent
+  Pulled pulled;
+
+  const auto hash = [&](size_t g) {
+    for (size_t i = g * kGroup, end = std::min(n, i + kGroup), k = 0; i < end; ++i, ++k) {
+      const uint64_t m = Mix64(call.keys[order(i)].value);
+      mixed[g % 2][k] = m;
+      segments_[Segment::Of(m)].Prefetch(m);
+    }
+  };
+  const auto probe = [&](size_t g) {
+    for (size_t i = g * kGroup, end = std::min(n, i + kGroup), k = 0; i < end; ++i, ++k) {
+      const uint64_t m = mixed[g % 2][k];
+      const size_t element = order(i);
+      RowHandle& handle = call.handles[element];
+      handle.segment = Segment::Of(m);
+      handle.row = segments_[handle.segment].Find(m);
+      const float* row = nullptr;
+      if (!handle.absent()) [[likely]] {
+        row = segments_[handle.segment].At(handle.row).floats;
+        PrefetchRow(row, dim);
+      } else {
+        ++pulled.missing;
+        if (call.missing == Missing::kCreate) {
+          row = Create(m, call.keys[element], &handle).floats;
+          if (!row) return false;
+        }
+      }
+      rows[g % 2][k] = row;
+    }
+    return true;
+  };
+  const auto copy = [&](size_t g) {
+    for (size_t i = g * kGroup, end = std::min(n, i + kGroup), k = 0; i < end; ++i, ++k) {
+      const size_t element = order(i);
+      float* out = call.weights + element * dim;
+      if (const float* row = rows[g % 2][k]) [[likely]] {
+        std::memcpy(out, row, dim * sizeof(float));
+      } else {
+        FillUnseen(call.keys[element], out);
+      }
+    }
+  };
+
+  for (size_t g = 0; g < groups + 2; ++g) {
+    if (g < groups) hash(g);
+    if (g >= 1 && g - 1 < groups && !probe(g - 1)) {
+      pulled.out_of_memory = true;
+      return pulled;
+    }
+    if (g >= 2) copy(g - 2);
+  }
+  return pulled;
+}
+
+// The new row's place; null floats if there is no memory.
+RowPlace CpuTable::Create(uint64_t mixed, Key key, RowHandle* handle) try {
+  Segment& segment = segments_[handle->segment];
+  handle->row = segment.Create(mixed);
+  if (handle->absent()) return {nullptr, nullptr};
+  const RowPlace place = segment.At(handle->row);
+  FillInitialWeights(initializer_, spec_.seed, key.value, dim_, place.floats);
+  std::fill_n(place.floats + dim_, state_width_, initial_state_);
+  return place;
+} catch (const std::bad_alloc&) {
+  return {nullptr, nullptr};
+}
+
+void CpuTable::FillUnseen(Key key, float* weights) const {
+  if (spec_.unseen == INIT) {
+    FillInitialWeights(initializer_, spec_.seed, key.value, dim_, weights);
+  } else {
+    std::fill_n(weights, dim_, 0.0f);
+  }
+}
+
+Status CpuTable::Push(std::span<const RowHandle> handles, std::span<const float> gradients,
+                      std::span<const KeyCounts> counts, int64_t step) {
+  CHECK_EQ(gradients.size(), handles.size() * dim_);
+  CHECK_EQ(counts.size(), handles.size());
+  CHECK_GE(step, 1);
+  const PushCall call{handles.data(), gradients.data(), counts.data(), step};
+  const auto push = [&](const auto& optimizer) {
+    const auto at_step = optimizer.AtStep(step);
+    Spread(
+        handles.size(), [&](size_t i) { return handles[i].segment; },
+        [&](size_t n, const auto& order) {
+          WithDim(dim_, [&](auto dim) { PushPart<decltype(dim)::value>(call, at_step, n, order); });
+        });
+  };
+  try {
+    std::visit(push, optimizer_);
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();  // of Spread's order, before any row was touched
+  }
+  return Ok();
+}
+
+template <int kDim, class Optimizer, class Order>
+void CpuTable::PushPart(const PushCall& call, const Optimizer& optimizer, size_t n,
+                        const Order& order) {
+  const int dim = kDim ? kDim : dim_;
+  const int row_floats = dim + optimizer.StateWidth(dim);
+  const size_t groups = (n + kGroup - 1) / kGroup;
+  RowPlace places[2][kGroup];
+
+  const auto locate = [&](size_t g) {
+    for (size_t i = g * kGroup, end = std::min(n, i + kGroup), k = 0; i < end; ++i, ++k) {
+      const RowHandle handle = call.handles[order(i)];
+      CHECK_LT(handle.row, segments_[handle.segment].rows()) << "Push to a row that is not there";
+      const RowPlace place = segments_[handle.segment].At(handle.row);
+      PrefetchRowToWrite(place.floats, row_floats);
+      __builtin_prefetch(place.counters, 1);
+      places[g % 2][k] = place;
+    }
+  };
+  const auto apply = [&](size_t g) {
+    for (size_t i = g * kGroup, end = std::min(n, i + kGroup), k = 0; i < end; ++i, ++k) {
+      const size_t element = order(i);
+      const RowPlace place = places[g % 2][k];
+      optimizer.Apply(place.floats, place.floats + dim, call.gradients + element * dim, dim);
+      place.counters->occurrences += call.counts[element].occurrences;
+      place.counters->samples += call.counts[element].samples;
+      place.counters->last_step = call.step;
+    }
+  };
+
+  for (size_t g = 0; g < groups + 1; ++g) {
+    if (g < groups) locate(g);
+    if (g >= 1) apply(g - 1);
+  }
+}
+
+Status CpuTable::Insert(const RowView& row) {
+  if (static_cast<int>(row.weights.size()) != dim_ ||
+      static_cast<int>(row.state.size()) != state_width_) {
+    return Status(StatusCode::kCorrupt,
+                  "table " + spec_.name + ": the row of key " + std::to_string(row.key.value) +
+                      " has " + std::to_string(row.weights.size()) + " weights and " +
+                      std::to_string(row.state.size()) + " floats of state; the table has " +
+                      std::to_string(dim_) + " and " + std::to_string(state_width_));
+  }
+  const uint64_t mixed = Mix64(row.key.value);
+  RowHandle handle{Segment::Of(mixed), segments_[Segment::Of(mixed)].Find(mixed)};
+  if (!handle.absent()) {
+    return Status(StatusCode::kCorrupt, "table " + spec_.name + ": key " +
+                                            std::to_string(row.key.value) + " is there twice");
+  }
+  const RowPlace place = Create(mixed, row.key, &handle);
+  if (!place.floats) return OutOfMemory();
+  std::copy(row.weights.begin(), row.weights.end(), place.floats);
+  std::copy(row.state.begin(), row.state.end(), place.floats + dim_);
+  *place.counters = {row.occurrences, row.samples, row.last_step};
+  return Ok();
+}
+
+}  // namespace trestle::embedding
+
+namespace trestle {
+
+Result<std::unique_ptr<EmbeddingTable>> MakeCpuTable(TableSpec spec, ThreadPool* pool) {
+  return std::unique_ptr<EmbeddingTable>(
+      std::make_unique<embedding::CpuTable>(std::move(spec), pool));
+}
+
+}  // namespace trestle

@@ -1,0 +1,99 @@
+// CpuTable: the table in host memory. Sources outside this room use MakeCpuTable of
+// embedding/table.h; this header is for tests and benches that set a limit or look inside.
+//
+// A call walks its keys in groups of kGroup, three groups in flight: the first group's index lines
+// are prefetched while the second's are read and its rows prefetched, while the third's rows are
+// copied. So a core keeps dozens of cache misses open instead of one. With several threads, keys
+// are first sorted by segment (counting sort, stable), then threads take whole segments; in a
+// segment keys keep their order, so rows get the same numbers with any number of threads.
+//
+// Thread safety, errors: as EmbeddingTable. Device: host.
+#pragma once
+
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "embedding/row_math.h"
+#include "embedding/segment.h"
+#include "embedding/table.h"
+
+namespace trestle::embedding {
+
+class CpuTable final : public EmbeddingTable {
+ public:
+  static constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
+
+  // `pool` is borrowed. Going beyond limit_bytes is kOutOfMemory, as running out of the system's
+  // is.
+  CpuTable(TableSpec spec, ThreadPool* pool, int64_t limit_bytes = kNoLimit);
+
+  const TableSpec& spec() const override { return spec_; }
+  int64_t rows() const override;
+  int64_t bytes() const override;
+  int state_width() const override { return state_width_; }
+  Result<int64_t> Pull(std::span<const Key> keys, Missing missing, std::span<float> weights,
+                       std::span<RowHandle> handles) override;
+  Status Push(std::span<const RowHandle> handles, std::span<const float> gradients,
+              std::span<const KeyCounts> counts, int64_t step) override;
+  Status ForEachRow(uint32_t begin_partition, uint32_t end_partition,
+                    const std::function<Status(const RowView&)>& visit) const override;
+  Status Insert(const RowView& row) override;
+  uint64_t Digest() const override;
+
+ private:
+  // A row's key and place, as ForEachRow sorts them.
+  struct Entry {
+    uint64_t mixed;
+    uint32_t segment;
+    uint32_t row;
+  };
+  // What one thread's part of a Pull came to.
+  struct Pulled {
+    int64_t missing = 0;
+    bool out_of_memory = false;
+  };
+  struct PullCall {
+    const Key* keys;
+    Missing missing;
+    float* weights;
+    RowHandle* handles;
+  };
+  struct PushCall {
+    const RowHandle* handles;
+    const float* gradients;
+    const KeyCounts* counts;
+    int64_t step;
+  };
+
+  // The calls' parts: elements order(0), ..., order(n - 1). kDim is the width of a row, or 0 for
+  // any.
+  template <int kDim, class Order>
+  Pulled PullPart(const PullCall& call, size_t n, const Order& order);
+  template <int kDim, class Optimizer, class Order>
+  void PushPart(const PushCall& call, const Optimizer& optimizer, size_t n, const Order& order);
+
+  // part(n, order) once for all elements, or for each segment's on the pool.
+  template <class SegmentOf, class Part>
+  void Spread(size_t n, const SegmentOf& segment_of, const Part& part);
+
+  RowPlace Create(uint64_t mixed, Key key, RowHandle* handle);
+  void FillUnseen(Key key, float* weights) const;
+  RowView View(const Entry& entry) const;
+  void CollectEntries(uint32_t begin_partition, uint32_t end_partition,
+                      std::vector<Entry>* entries) const;
+  Status OutOfMemory() const;
+
+  const TableSpec spec_;
+  ThreadPool* const pool_;
+  const RowInitializer initializer_;
+  const RowOptimizer optimizer_;
+  const float initial_state_;
+  const int dim_;
+  const int state_width_;
+  TableMemory memory_;
+  std::vector<Segment> segments_;
+  std::vector<uint32_t> order_;  // of Spread: elements sorted by segment
+};
+
+}  // namespace trestle::embedding

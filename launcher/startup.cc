@@ -1,0 +1,80 @@
+#include "launcher/startup.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "backend/bridge.h"
+
+namespace trestle {
+namespace {
+
+constexpr Operation kFacts{Stream::kControl, "comparing ranks"};
+
+// One fact a line: name, tab, value.
+std::string Encode(const Facts& facts) {
+  std::string text;
+  for (const auto& [name, value] : facts) text += name + '\t' + value + '\n';
+  return text;
+}
+
+std::vector<std::string> Lines(const std::string& text) {
+  std::vector<std::string> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+std::string Value(const std::string& line) { return line.substr(line.find('\t') + 1); }
+
+}  // namespace
+
+Status AgreeOnFacts(Communicator& comm, const Facts& facts) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto all, comm.AllGather(kFacts, Encode(facts)));
+  std::vector<std::vector<std::string>> lines;
+  for (const std::string& text : all) lines.push_back(Lines(text));
+  std::string differences;
+  for (size_t i = 0; i < facts.size(); ++i) {
+    int known = -1;  // the first rank that has a value
+    for (int r = 0; r < comm.size(); ++r) {
+      if (Value(lines[r][i]).empty()) continue;
+      if (known < 0) known = r;
+      if (lines[r][i] == lines[known][i]) continue;
+      if (!differences.empty()) differences += "; ";
+      differences += facts[i].first + ": rank " + std::to_string(known) + " has " +
+                     Value(lines[known][i]) + ", rank " + std::to_string(r) + " has " +
+                     Value(lines[r][i]);
+    }
+  }
+  if (differences.empty()) return {};
+  const Status status(StatusCode::kMismatch, "the ranks differ in " + differences);
+  // Every rank computed the same; rank 0 is the one to say it.
+  return comm.rank() == Rank{0} ? status : Status::Parse(status.Serialize());
+}
+
+Result<std::string> AgreeOnInstructionSet(Communicator& comm) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto all, comm.AllGather(kFacts, NativeInstructionSet()));
+  const std::string lowest = *std::min_element(all.begin(), all.end());  // "avx2" < "avx512"
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm, kFacts, PinInstructionSet(lowest)));
+  return lowest;
+}
+
+Result<std::vector<std::string>> GatherHosts(Communicator& comm) {
+  return comm.AllGather(kFacts, comm.host());
+}
+
+int DefaultThreads(const std::vector<std::string>& hosts, Rank rank) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 1;
+  const int cores = CPU_COUNT(&allowed);
+  if (cores < sysconf(_SC_NPROCESSORS_ONLN)) return std::max(cores, 1);
+  const auto neighbours = std::count(hosts.begin(), hosts.end(), hosts[rank.value]);
+  return std::max(cores / static_cast<int>(neighbours), 1);
+}
+
+}  // namespace trestle

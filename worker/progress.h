@@ -1,0 +1,65 @@
+// Progress: what a person sees while a run goes on, on rank 0: one live line on a terminal, plain lines
+// now and then when piped. Results never depend on it.
+// Thread safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "worker/run_log.h"
+
+namespace trestle {
+
+class Progress {
+ public:
+  struct Options {
+    std::FILE* out = nullptr;  // null: silent
+    bool live = false;         // rewrite one line
+    double interval_s = 10;    // between plain lines; live ones come ten a second
+  };
+  // What a window of steps adds.
+  struct Window {
+    int64_t rows = 0;
+    double loss_sum = 0;
+  };
+
+  Progress(Options options, const Clock& clock, RunLog& log);
+
+  // A pass begins: "epoch 1/2" or "evaluating", with its number of steps.
+  void BeginPass(const std::string& name, int64_t steps);
+  // A step is done. rows and loss_sum are global; logits and labels are those of this rank's lanes.
+  Status Step(int64_t step, int64_t rows, double loss_sum);
+  void AddPredictions(const float* logits, const float* labels, int64_t rows);
+  // Ends the live line, if any.
+  void EndPass();
+  // A line of its own, above the live one.
+  void Say(const std::string& line);
+
+ private:
+  Status Report(int64_t step, double elapsed_s);
+  std::string Line(int64_t step, double rows_per_s, double loss, double auc) const;
+  void Print(const std::string& line);
+
+  const Options options_;
+  const Clock& clock_;
+  RunLog& log_;
+  std::string pass_;
+  int64_t pass_steps_ = 0;
+  int64_t pass_done_ = 0;
+  Clock::Duration pass_start_{};
+  Clock::Duration last_report_{};
+  Window window_;
+  std::vector<float> logits_, labels_;  // the newest of the window, at most kAucRows
+  bool line_open_ = false;
+  static constexpr size_t kAucRows = 65'536;
+};
+
+// Resident memory of this process in MiB.
+int64_t ResidentMiB();
+// "1h02m", "3m20s", "12s".
+std::string FormatDuration(double seconds);
+
+}  // namespace trestle

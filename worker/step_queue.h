@@ -1,0 +1,74 @@
+// StepQueue: the keys thread of one pass. It reads the next step's rows, hands their keys to the client
+// (dedup and key exchange) and queues what came of it, one step ahead of the main thread.
+//
+// The thread ends by itself after the last step, when a stop was agreed on, or when any rank fails; it
+// closes the pass with Action::kEndPass unless it failed. What it promises to the other ranks: every
+// worker's thread sends the same sequence of headers.
+//
+// Thread safety: Next by one thread. The destructor waits for the thread, so drain the queue (until Next
+// returns nullopt or an error) before destroying it unless the job is failing.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+#include "ps/client.h"
+#include "worker/input.h"
+#include "worker/lane_rows.h"
+
+namespace trestle {
+
+// A step ready to be computed.
+struct PreparedStep {
+  std::vector<LaneRows> lanes;      // slots moved to the lookup
+  std::unique_ptr<Lookup> lookup;
+};
+
+class StepQueue {
+ public:
+  struct Options {
+    Action action = Action::kTrain;
+    int64_t first_step = 1;          // number of the pass's first step
+    int64_t max_bad_rows = 0;        // over all workers
+    std::function<bool()> stop_requested;  // whether Ctrl-C was seen here; may be empty
+  };
+
+  // Starts the thread. Borrows client and reader.
+  StepQueue(Client& client, LaneReader& reader, Options options);
+  ~StepQueue();
+  StepQueue(const StepQueue&) = delete;
+  StepQueue& operator=(const StepQueue&) = delete;
+
+  // The next step, in order; nullopt at the end of the pass. A failure of any rank is returned by all.
+  Result<std::optional<PreparedStep>> Next();
+  // After the end: whether the pass ended early because some rank was asked to stop.
+  bool stopped() const { return stopped_; }
+
+ private:
+  void Run();
+  Result<std::optional<PreparedStep>> Prepare(int64_t step, Status* local);
+  Status TooManyBadRows(int64_t rejected) const;
+  // False when the reader of the queue has gone.
+  bool Push(Result<std::optional<PreparedStep>> item);
+
+  Client& client_;
+  LaneReader& reader_;
+  const Options options_;
+  bool stopped_ = false;             // written by the thread before the end is queued
+
+  static constexpr size_t kDepth = 1;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Result<std::optional<PreparedStep>>> items_;
+  bool abandoned_ = false;
+  std::thread thread_;
+};
+
+}  // namespace trestle

@@ -1,0 +1,233 @@
+#include "worker/trainer.h"
+
+#include <algorithm>
+
+namespace trestle {
+namespace {
+
+constexpr const char* kLedgerPhase = "ledger";
+
+}  // namespace
+
+// Grows to the largest lane met and stays: a steady state allocates nothing.
+struct Trainer::LaneBuffers {
+  std::vector<std::vector<float>> values;     // a slot each
+  std::vector<std::vector<float>> gradients;
+  LaneTensors tensors;
+};
+
+Trainer::Trainer(Client& client, DenseBackend& backend, Communicator& comm, ThreadPool& pool,
+                 Progress& progress, FileSystem& fs, TrainerOptions options)
+    : client_(client),
+      backend_(backend),
+      comm_(comm),
+      pool_(pool),
+      progress_(progress),
+      fs_(fs),
+      options_(std::move(options)),
+      first_lane_(static_cast<int>(int64_t{options_.lanes} * options_.worker / options_.workers)),
+      end_lane_(static_cast<int>(int64_t{options_.lanes} * (options_.worker + 1) / options_.workers)),
+      logits_(static_cast<size_t>(end_lane_ - first_lane_)) {
+  for (int t = 0; t < pool_.size(); ++t) buffers_.push_back(std::make_unique<LaneBuffers>());
+}
+
+Trainer::~Trainer() = default;
+
+Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, Order order,
+                                                        int64_t epoch) {
+  schema_ = &dataset.schema();
+  PlanOptions plan;
+  plan.order = order;
+  plan.seed = options_.seed;
+  plan.epoch = epoch;
+  plan.batch_rows = options_.batch_rows;
+  plan.lanes = options_.lanes;
+  plan.first_lane = first_lane_;
+  plan.end_lane = end_lane_;
+  plan.statistics = options_.statistics;
+  plan.reject_path = options_.reject_path;
+  // Decoding stays on the keys thread: the pool belongs to the main thread's lanes.
+  return OpenLanes(dataset, plan, fs_, nullptr);
+}
+
+Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs) {
+  TRESTLE_ASSIGN_OR_RETURN(auto reader, OpenReader(dataset, options_.order, epoch));
+  progress_.BeginPass("epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs),
+                      reader->steps());
+  StepQueue queue(client_, *reader,
+                  {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested});
+  PassResult result;
+  double loss_sum = 0;
+  while (true) {
+    TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
+    if (!prepared) break;
+    TRESTLE_ASSIGN_OR_RETURN(const StepResult step, TrainStep(*prepared));
+    ++result.steps;
+    result.skipped_steps += step.applied ? 0 : 1;
+    result.rows += step.totals.rows;
+    loss_sum += step.totals.loss_sum;
+    TRESTLE_RETURN_IF_ERROR(progress_.Step(step_, step.totals.rows, step.totals.loss_sum));
+  }
+  progress_.EndPass();
+  result.loss = result.rows ? loss_sum / static_cast<double>(result.rows) : 0;
+  result.stopped = queue.stopped();
+  TRESTLE_RETURN_IF_ERROR(SumLedger(*reader, &result));
+  if (!result.stopped) TRESTLE_RETURN_IF_ERROR(CheckLedger(dataset, result));
+  return result;
+}
+
+Result<Trainer::StepResult> Trainer::TrainStep(PreparedStep& prepared) {
+  const int64_t step = ++step_;
+  Lookup& lookup = *prepared.lookup;
+  TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
+  RunLanes(prepared, /*training=*/true);
+  StepResult result;
+  std::string what;
+  const bool bad = backend_.bad(&what);
+  if (bad) progress_.Say("step " + std::to_string(step) + ": " + what);
+  TRESTLE_RETURN_IF_ERROR(
+      comm_.AllReduceSum({Stream::kDense, "dense gradients", step}, backend_.Sums()));
+  TRESTLE_ASSIGN_OR_RETURN(const PushOutcome outcome, client_.Push(lookup, bad, Status()));
+  result.totals = backend_.Totals();
+  result.applied = outcome.applied;
+  if (outcome.applied) {
+    backend_.ApplyStep(step);
+  } else if (options_.on_bad_step == Train::STOP) {
+    return BadStep(step);
+  }
+  for (size_t lane = 0; lane < prepared.lanes.size(); ++lane) {
+    progress_.AddPredictions(logits_[lane].data(), prepared.lanes[lane].labels.data(),
+                             prepared.lanes[lane].rows);
+  }
+  return result;
+}
+
+void Trainer::RunLanes(PreparedStep& prepared, bool training) {
+  backend_.BeginStep();
+  pool_.ParallelFor(static_cast<int64_t>(prepared.lanes.size()), [&](int64_t lane, int thread) {
+    RunLane(prepared, static_cast<int>(lane), thread, training);
+  });
+}
+
+void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, bool training) {
+  const LaneRows& rows = prepared.lanes[lane];
+  Lookup& lookup = *prepared.lookup;
+  LaneBuffers& buffers = *buffers_[thread];
+  const size_t slots = schema_->slots.size();
+  buffers.values.resize(slots);
+  buffers.gradients.resize(slots);
+  buffers.tensors.slots.resize(slots);
+  logits_[lane].resize(static_cast<size_t>(rows.rows));
+
+  LaneTensors& tensors = buffers.tensors;
+  tensors.rows = rows.rows;
+  tensors.numeric = rows.numeric.data();
+  tensors.labels = rows.labels.data();
+  tensors.logits = logits_[lane].data();
+  for (size_t s = 0; s < slots; ++s) {
+    const Slot& slot = schema_->slots[s];
+    const std::span<const int32_t> offsets = lookup.offsets(lane, static_cast<int>(s));
+    SlotTensor& tensor = tensors.slots[s];
+    tensor.count = offsets.back();
+    tensor.dim = schema_->tables[slot.table].dim;
+    tensor.offsets = slot.sequence_group >= 0 ? offsets.data() : nullptr;
+    const size_t size = static_cast<size_t>(tensor.count) * tensor.dim;
+    if (buffers.values[s].size() < size) buffers.values[s].resize(size);
+    tensor.values = buffers.values[s].data();
+    lookup.Gather(lane, static_cast<int>(s), tensor.values);
+    if (training) {
+      if (buffers.gradients[s].size() < size) buffers.gradients[s].resize(size);
+      tensor.gradient = buffers.gradients[s].data();
+    } else {
+      tensor.gradient = nullptr;
+    }
+  }
+  backend_.RunLane(thread, {lookup.header().step, first_lane_ + lane}, training, tensors);
+  if (!training) return;
+  for (size_t s = 0; s < slots; ++s) {
+    lookup.Accumulate(lane, static_cast<int>(s), tensors.slots[s].gradient);
+  }
+}
+
+Status Trainer::BadStep(int64_t step) const {
+  std::string what;
+  const std::string where = "step " + std::to_string(step);
+  if (backend_.bad(&what)) return Status(StatusCode::kNumeric, what).Wrap(where);
+  return Status(StatusCode::kNumeric,
+                "a gradient is not finite or beyond the fixed-point range; lower the learning rate, "
+                "clip, or set train.on_bad_step: SKIP")
+      .Wrap(where);
+}
+
+Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& name) {
+  TRESTLE_RETURN_IF_ERROR(CompareReplicas());
+  TRESTLE_ASSIGN_OR_RETURN(auto reader, OpenReader(dataset, TIME, 0));
+  progress_.BeginPass(name, reader->steps());
+  StepQueue queue(client_, *reader, {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested});
+  MetricsAccumulator metrics(!dataset.schema().group.empty());
+  Evaluation evaluation;
+  int64_t keys[2] = {0, 0};  // unique, unseen
+  while (true) {
+    TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
+    if (!prepared) break;
+    TRESTLE_RETURN_IF_ERROR(client_.Pull(*prepared->lookup));
+    RunLanes(*prepared, /*training=*/false);
+    for (size_t lane = 0; lane < prepared->lanes.size(); ++lane) {
+      const LaneRows& rows = prepared->lanes[lane];
+      metrics.Add(logits_[lane], rows.labels, rows.groups);
+    }
+    keys[0] += prepared->lookup->unique_keys();
+    keys[1] += prepared->lookup->unseen_keys();
+    ++evaluation.pass.steps;
+    evaluation.pass.rows += prepared->lookup->header().rows;
+  }
+  progress_.EndPass();
+  evaluation.pass.stopped = queue.stopped();
+  TRESTLE_RETURN_IF_ERROR(SumLedger(*reader, &evaluation.pass));
+  if (!evaluation.pass.stopped) TRESTLE_RETURN_IF_ERROR(CheckLedger(dataset, evaluation.pass));
+  TRESTLE_ASSIGN_OR_RETURN(evaluation.metrics, metrics.Compute(comm_, Stream::kDense));
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "unseen keys"}, keys));
+  evaluation.unseen_share =
+      keys[0] ? static_cast<double>(keys[1]) / static_cast<double>(keys[0]) : 0;
+  return evaluation;
+}
+
+Status Trainer::SumLedger(const LaneReader& reader, PassResult* result) {
+  const Ledger& ledger = reader.ledger();
+  int64_t sums[3] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash)};
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, kLedgerPhase}, sums));
+  result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2])};
+  return {};
+}
+
+Status Trainer::CheckLedger(const Dataset& dataset, const PassResult& result) {
+  const Ledger& ledger = result.ledger;
+  if (ledger.read == dataset.rows() && ledger.hash == dataset.ExpectedHash()) return {};
+  return {StatusCode::kInternal,
+          "the ledger does not close: " + std::to_string(ledger.read) + " rows read, " +
+              std::to_string(dataset.rows()) + " expected, or not the same rows"};
+}
+
+Status Trainer::CompareReplicas() {
+  const Operation op{Stream::kDense, "replica digests", step_};
+  TRESTLE_ASSIGN_OR_RETURN(const auto digests, AllGatherValue(comm_, op, backend_.Digest()));
+  const uint64_t mine = digests[comm_.rank().value];
+  for (int r = 0; r < comm_.size(); ++r) {
+    if (digests[r] != mine && digests[r] != 0) {
+      return {StatusCode::kMismatch, "the dense parameters of rank " + std::to_string(r) +
+                                         " differ from those of rank " +
+                                         std::to_string(comm_.rank().value)};
+    }
+  }
+  return {};
+}
+
+Status Trainer::Stop() {
+  StepHeader header;
+  header.action = Action::kStop;
+  header.step = step_;
+  auto stopped = client_.Prepare(header, {}, Status());
+  return stopped.ok() ? Status() : stopped.status();
+}
+
+}  // namespace trestle
