@@ -1,17 +1,20 @@
 #include "launcher/commands.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
+#include "base/nearest_name.h"
 #include "launcher/config.h"
 #include "launcher/job_plan.h"
-#include "base/nearest_name.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
+#include "launcher/synth/plant.h"
 #include "launcher/version.h"
 
 namespace trestle {
@@ -24,6 +27,9 @@ struct Arguments {
   std::string model_dir;
   std::string digest_dir;
   bool print = false;
+  PlantSettings plant;
+  std::string plant_dir;
+  int threads = 0;  // 0: all cores
 };
 
 // All ranks of a job get the same command line, so the first tells what is wrong with it.
@@ -50,6 +56,15 @@ int CheckConfig(const Arguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
+int SynthPlant(const Arguments& arguments) {
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  ThreadPool pool(arguments.threads > 0 ? arguments.threads : cores);
+  const Result<PlantReport> report = WritePlant(arguments.plant, arguments.plant_dir, pool);
+  if (!report.ok()) return Finish(report.status());
+  std::cout << PlantReportText(*report, arguments.plant_dir);
+  return ExitCode(StatusCode::kOk);
+}
+
 RunOptions OptionsOf(const Arguments& arguments) {
   return {LoadConfig(arguments.config, arguments.set), arguments.model_dir};
 }
@@ -65,6 +80,7 @@ class CommandLine {
     AddTrain();
     AddEval();
     AddConfig();
+    AddSynth();
     AddDigest();
   }
 
@@ -120,6 +136,23 @@ class CommandLine {
                           [this] { return CheckConfig(arguments_); });
     AddConfigArguments(check);
     check->add_flag("--print", arguments_.print, "print the effective config");
+  }
+
+  void AddSynth() {
+    CLI::App* synth = app_.add_subcommand("synth", "Write data whose best possible AUC is known");
+    synth->require_subcommand(1);
+    CLI::App* plant =
+        Add(synth, "plant", "Clicks that depend on what a history has in common with the candidate",
+            [this] { return SynthPlant(arguments_); });
+    PlantSettings& s = arguments_.plant;
+    plant->add_option("DIR", arguments_.plant_dir, "folder for the Parquet files")->required();
+    plant->add_option("--rows", s.rows, "rows, 90 % of them to train with")->capture_default_str();
+    plant->add_option("--categories", s.categories, "categories, of 20 items each on average")
+        ->capture_default_str();
+    plant->add_option("--interests", s.interests, "categories a user likes")->capture_default_str();
+    plant->add_option("--seed", s.seed, "other seeds, other data")->capture_default_str();
+    plant->add_option("--threads", arguments_.threads, "the same bytes at any number")
+        ->check(CLI::Range(1, 1024));
   }
 
   void AddDigest() {

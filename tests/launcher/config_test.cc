@@ -7,7 +7,7 @@
 
 #include <map>
 
-#include "launcher/nearest_name.h"
+#include "base/nearest_name.h"
 #include "launcher/report_error.h"
 
 namespace trestle {
@@ -201,7 +201,7 @@ c.textproto:8:25: tables[0].dim: 4097 is out of range; allowed: 1 to 4096)");
 
 TEST(ConfigErrors, LanesMayNotExceedRows) {
   EXPECT_EQ(ErrorsOf(std::string(kLeast) + "batch { rows: 8 lanes: 9 }"),
-            "c.textproto:1:70: batch.lanes: 9 lanes for batch.rows 8; allowed: 1 to 8");
+            "c.textproto:1:73: batch.lanes: 9 lanes for batch.rows 8; allowed: 1 to 8");
 }
 
 TEST(ConfigErrors, RequiredFieldsAreNamedAtTheirMessage) {
@@ -219,8 +219,8 @@ TEST(ConfigErrors, MisspeltIsNotMissingToo) {
 
 TEST(ConfigErrors, TablesNeedDistinctNames) {
   EXPECT_EQ(ErrorsOf(std::string(kLeast) + "tables { dim: 4 } tables { name: 'a' } tables { name: 'a' }"),
-            R"(c.textproto:1:47: tables[0]: has no name; name the feature it is the table of
-c.textproto:1:85: tables[2]: "a" has an entry already: tables[1]; put both together)");
+            R"(c.textproto:1:50: tables[0]: has no name; name the feature it is the table of
+c.textproto:1:89: tables[2]: "a" has an entry already: tables[1]; put both together)");
 }
 
 TEST(ConfigErrors, DeepNestingAndGarbageEnd) {
@@ -297,7 +297,7 @@ TEST(Override, MistakesNameTheSetting) {
 --set batch.rows=3 4: batch.rows: unexpected "4" after the value
 --set data.train[0]=x: data.train: set it whole, data.train=[...]
 --set tables[x]=4: tables[1]: expected { ... }, found "4"
---set .=3: "" is not a path like batch.rows or tables[NAME].dim
+--set .=3: "." is not a path like batch.rows or tables[NAME].dim
 --set train=3: train: expected "{", found "3")");
 }
 
@@ -308,7 +308,7 @@ TEST(LoadedConfig, PlacesOfFieldsByTheNamesUsersKnow) {
   EXPECT_EQ(loaded->Place("tables[brand].dim"), "c.textproto:21:30");
   EXPECT_EQ(loaded->Place("tables[brand].initializer"), "c.textproto:21:1");
   EXPECT_EQ(loaded->Place("tables[cate_id].dim"), "--set tables[cate_id].dim=4");
-  EXPECT_EQ(loaded->Place("features.id[0].columns[1]"), "c.textproto:7:32");
+  EXPECT_EQ(loaded->Place("features.id[0].columns[1]"), "c.textproto:7:29");
   EXPECT_EQ(loaded->Place("features.sequence[0].like"), "c.textproto:9:38");
   EXPECT_EQ(loaded->Place("cluster.device"), "c.textproto");
 }
@@ -338,16 +338,6 @@ TEST(Canonical, EqualConfigsAreEqualTextAndOthersDiffer) {
   EXPECT_NE(ConfigHash(a->config), ConfigHash(c->config));
   // What the run's folder keeps is a config again, and the same one.
   EXPECT_EQ(Canonical(Load(Canonical(a->config))->config), Canonical(a->config));
-}
-
-TEST(NearestName, CountsEditsAndSwaps) {
-  EXPECT_EQ(EditDistance("", "abc"), 3);
-  EXPECT_EQ(EditDistance("kitten", "sitting"), 3);
-  EXPECT_EQ(EditDistance("lable", "label"), 1);
-  EXPECT_EQ(EditDistance("DICE", "dice"), 0);
-  EXPECT_EQ(NearestName("epoch", {"seed", "epochs"}), "epochs");
-  EXPECT_EQ(NearestName("wombat", {"rows", "lanes"}), "");
-  EXPECT_EQ(NearestName("x", {"id"}), "");
 }
 
 }  // namespace
