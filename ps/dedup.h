@@ -55,7 +55,9 @@ class Contributions {
     return positions_.span().subspan(begin_[key], begin_[key + 1] - begin_[key]);
   }
   size_t size() const { return begin_.size() - 1; }
+  // All keys' positions, one key after another: those of `key` are [begin(key), begin(key + 1)).
   std::span<const uint32_t> positions() const { return positions_.span(); }
+  size_t begin(size_t key) const { return begin_[key]; }
 
  private:
   Buffer<uint32_t> begin_;      // [unique + 1]

@@ -37,9 +37,7 @@ void AddEncoded(const FixedRows& fixed, const std::byte* bytes, RowPlace place, 
     fixed.Add(reinterpret_cast<const float*>(row), dim, sum);
   } else {
     const auto* const wide = reinterpret_cast<const int64_t*>(row);
-    for (int d = 0; d < dim; ++d) {
-      sum[d] = static_cast<int64_t>(static_cast<uint64_t>(sum[d]) + static_cast<uint64_t>(wide[d]));
-    }
+    for (int d = 0; d < dim; ++d) sum[d] = FixedRows::Sum(sum[d], wide[d]);
   }
 }
 

@@ -12,7 +12,8 @@
 namespace trestle {
 namespace {
 
-constexpr size_t kGrain = 1024;  // keys a chunk: some 50 us
+constexpr size_t kGrain = 1024;   // keys a chunk: some 50 us
+constexpr size_t kPrefetch = 16;  // rows ahead of the sum
 
 }  // namespace
 
@@ -84,28 +85,28 @@ Result<PushOutcome> GradientExchange::PushAlone(Step* step, bool bad, const Stat
 
 template <class Dim, class Sink>
 bool GradientExchange::SumLanes(const Step& step, size_t table, Dim dim, Sink sink) {
-  const WorkerTable& keys = step.worker[table];
-  const float* const lanes = step.sums[table].data();
+  const Contributions& lanes = step.worker[table].lane_positions;
+  const std::span<const uint32_t> positions = lanes.positions();
+  const float* const sums = step.sums[table].data();
   const size_t width = static_cast<size_t>(int{dim});
-  std::atomic<bool> good{true};
-  ParallelRanges(pool_, keys.unique(), kGrain, [&](size_t begin, size_t end) {
+  std::atomic<uint64_t> excess{0};
+  ParallelRanges(pool_, step.worker[table].unique(), kGrain, [&](size_t begin, size_t end) {
     std::vector<int64_t> sum(width);
-    bool terms = true;
+    uint64_t chunk_excess = 0;
+    size_t at = lanes.begin(begin);
     for (size_t key = begin; key < end; ++key) {
       std::fill(sum.begin(), sum.end(), 0);
-      for (const uint32_t position : keys.lane_positions[key]) {
-        const float* const row = lanes + position * width;
-        if (!fixed_.AreTerms(row, dim)) {
-          terms = false;
-          continue;
+      for (; at < lanes.begin(key + 1); ++at) {
+        if (at + kPrefetch < positions.size()) {
+          __builtin_prefetch(sums + positions[at + kPrefetch] * width);
         }
-        fixed_.Add(row, dim, sum.data());
+        chunk_excess |= fixed_.Add(sums + positions[at] * width, dim, sum.data());
       }
       sink(key, sum.data());
     }
-    if (!terms) good.store(false, std::memory_order_relaxed);
+    if (chunk_excess != 0) excess.store(chunk_excess, std::memory_order_relaxed);
   });
-  return good.load(std::memory_order_relaxed);
+  return excess.load(std::memory_order_relaxed) == 0;
 }
 
 bool GradientExchange::SumTables(const Step& step) {

@@ -125,6 +125,7 @@ void StepLookup::Accumulate(int lane, int slot, const float* gradient) {
     for (size_t i = 0; i < positions.size(); ++i) {
       float* const sum = sums + positions[i] * width;
       const float* const g = gradient + i * width;
+#pragma omp simd
       for (int d = 0; d < dim; ++d) sum[d] += g[d];
     }
   });

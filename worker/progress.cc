@@ -1,8 +1,10 @@
 #include "worker/progress.h"
 
+#include <glog/logging.h>
 #include <unistd.h>
 
 #include <cmath>
+#include <utility>
 
 #include "worker/metrics.h"
 
@@ -59,7 +61,7 @@ void Progress::AddPredictions(const float* logits, const float* labels, int64_t 
   labels_.insert(labels_.end(), labels, labels + rows);
 }
 
-Status Progress::Step(int64_t step, int64_t rows, double loss_sum) {
+void Progress::Step(int64_t step, int64_t rows, double loss_sum) {
   ++pass_done_;
   window_.rows += rows;
   window_.loss_sum += loss_sum;
@@ -71,35 +73,34 @@ Status Progress::Step(int64_t step, int64_t rows, double loss_sum) {
       Print(Line(step, static_cast<double>(window_.rows) / elapsed_s,
                  window_.loss_sum / static_cast<double>(window_.rows), NAN));
     }
-    return {};
+    return;
   }
-  if (!last && elapsed_s < (options_.live ? kLogInterval_s : options_.interval_s)) return {};
-  return Report(step, elapsed_s);
+  if (!last && elapsed_s < (options_.live ? kLogInterval_s : options_.interval_s)) return;
+  Report(step, elapsed_s);
 }
 
-Status Progress::Report(int64_t step, double elapsed_s) {
+void Progress::Report(int64_t step, double elapsed_s) {
   const double rows_per_s = static_cast<double>(window_.rows) / std::max(elapsed_s, 1e-9);
   const double loss = window_.rows ? window_.loss_sum / static_cast<double>(window_.rows) : NAN;
   const double auc = ExactAuc(logits_, labels_);
   if (options_.out) Print(Line(step, rows_per_s, loss, auc));
-  TRESTLE_RETURN_IF_ERROR(log_.Write("train", {{"pass", pass_},
-                                               {"step", step},
-                                               {"rows", window_.rows},
-                                               {"rows_per_s", rows_per_s},
-                                               {"loss", loss},
-                                               {"window_auc", auc},
-                                               {"memory_mib", ResidentMiB()}}));
+  Log("train", {{"pass", pass_},
+                {"step", step},
+                {"rows", window_.rows},
+                {"rows_per_s", rows_per_s},
+                {"loss", loss},
+                {"window_auc", auc},
+                {"memory_mib", ResidentMiB()}});
   window_ = {};
   last_report_ = clock_.Now();
   logits_.clear();
   labels_.clear();
-  return {};
 }
 
 std::string Progress::Line(int64_t step, double rows_per_s, double loss, double auc) const {
   const double pass_s = Seconds(clock_.Now() - pass_start_);
-  const double left_s = pass_s / static_cast<double>(pass_done_) *
-                        static_cast<double>(pass_steps_ - pass_done_);
+  const double left_s =
+      pass_s / static_cast<double>(pass_done_) * static_cast<double>(pass_steps_ - pass_done_);
   std::string line = Format("%s  step %ld (%ld/%ld)  %.0f rows/s  loss %.4f", pass_.c_str(), step,
                             pass_done_, pass_steps_, rows_per_s, loss);
   if (!std::isnan(auc)) line += Format("  auc %.4f", auc);
@@ -120,6 +121,13 @@ void Progress::Print(const std::string& line) {
 void Progress::EndPass() {
   if (line_open_) std::fprintf(options_.out, "\n");
   line_open_ = false;
+}
+
+void Progress::Log(const std::string& event, const RunLog::Fields& fields) {
+  const Status written = log_.Write(event, fields);
+  if (written.ok() || std::exchange(log_failed_, true)) return;
+  LOG(ERROR) << written.ToString();
+  Say("warning: metrics.jsonl is no longer written: " + written.ToString());
 }
 
 void Progress::Say(const std::string& line) {

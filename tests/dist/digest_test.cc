@@ -1,9 +1,9 @@
 // The promise of the project, under the real mpirun on real data: a trained model's digest does not
 // depend on the number of ranks, threads or dedicated servers.
 //
-// The input is a part of KuaiRand with what makes trouble: rows without history, a rejected row, and a
-// number of rows that leaves lanes of one row and lanes of none in the last batch. The network has Dice,
-// dropout and Adam on.
+// The input is a part of KuaiRand with what makes trouble: rows without history, a rejected row,
+// and a number of rows that leaves lanes of one row and lanes of none in the last batch. The
+// network has Dice, dropout and Adam on.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -15,20 +15,21 @@
 namespace trestle {
 namespace {
 
-// 20 batches of 1,024 rows in 16 lanes, and 9 rows more: in the last batch 9 lanes have one row and 7
-// none. In 3 row groups of different sizes, so that lanes cross blocks.
+// 20 batches of 1,024 rows in 16 lanes, and 9 rows more: in the last batch 9 lanes have one row and
+// 7 none. In 3 row groups of different sizes, so that lanes cross blocks.
 constexpr int kRows = 20 * 1024 + 9;
 
 class Digest : public testing::Test {
  protected:
   // Made once; the tests share it.
   static void SetUpTestSuite() {
-    folder_ = new TempDir("digest");
+    folder_ = new TempDir();
     const std::string source = std::string(TRESTLE_SOURCE_DIR) + "/data/kuairand/val.parquet";
-    DuckDb("COPY (SELECT * REPLACE (CASE WHEN n = 4321 THEN 2 ELSE long_view END AS long_view) "
-           "EXCLUDE (n) FROM (SELECT *, row_number() OVER () AS n FROM read_parquet('" +
-           source + "') LIMIT " + std::to_string(kRows) + ")) TO '" + Input() +
-           "' (FORMAT parquet, ROW_GROUP_SIZE 8192)");
+    DuckDb(
+        "COPY (SELECT * REPLACE (CASE WHEN n = 4321 THEN 2 ELSE long_view END AS long_view) "
+        "EXCLUDE (n) FROM (SELECT *, row_number() OVER () AS n FROM read_parquet('" +
+        source + "') LIMIT " + std::to_string(kRows) + ")) TO '" + Input() +
+        "' (FORMAT parquet, ROW_GROUP_SIZE 8192)");
   }
   static void TearDownTestSuite() {
     delete folder_;
@@ -78,7 +79,8 @@ class Digest : public testing::Test {
       std::vector<std::string> sets = common;
       sets.insert(sets.end(), run.sets.begin(), run.sets.end());
       const JobResult result = Train(run.ranks, true, sets);
-      const std::string what = std::to_string(run.ranks) + " ranks, " + testing::PrintToString(run.sets);
+      const std::string what =
+          std::to_string(run.ranks) + " ranks, " + testing::PrintToString(run.sets);
       EXPECT_EQ(result.digest, reference.digest) << what;
       for (const char* line : {"test  ", "ledger  "}) {
         EXPECT_EQ(LineAfter(result.process.output, line), LineAfter(reference.process.output, line))
@@ -102,7 +104,8 @@ TEST_F(Digest, IsTheSameAtAnyNumberOfRanksAndThreads) {
 }
 
 TEST_F(Digest, IsTheSameAtAnyNumberOfDedicatedServers) {
-  ExpectSameBits({}, {{4, {"cluster.servers=0"}}, {4, {"cluster.servers=1"}}, {4, {"cluster.servers=2"}}});
+  ExpectSameBits(
+      {}, {{4, {"cluster.servers=0"}}, {4, {"cluster.servers=1"}}, {4, {"cluster.servers=2"}}});
 }
 
 TEST_F(Digest, IsTheSameInTimeOrder) {

@@ -31,7 +31,8 @@ std::string LineAfter(const std::string& output, const std::string& label) {
 
 int Count(const std::string& output, const std::string& text) {
   int count = 0;
-  for (size_t at = output.find(text); at != std::string::npos; at = output.find(text, at + 1)) ++count;
+  for (size_t at = output.find(text); at != std::string::npos; at = output.find(text, at + 1))
+    ++count;
   return count;
 }
 
