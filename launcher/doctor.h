@@ -48,8 +48,8 @@ struct Machine {
   static Machine This();
 };
 
-// All findings, in a fixed order. `folder` is where runs go: it is made if it is not there, and a
-// file of 64 MiB is written to it and removed.
+// All findings, in a fixed order. `folder` is where runs go: a file of 64 MiB is
+// written to it, or to what is there of its path, and removed.
 [[nodiscard]] std::vector<Finding> Examine(const Machine& machine, const std::string& folder);
 
 [[nodiscard]] std::string FindingsText(const std::vector<Finding>& findings);
