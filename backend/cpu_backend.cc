@@ -2,6 +2,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "backend/bridge.h"
 #include "backend/config_check.h"

@@ -43,7 +43,8 @@ void SubtractTerms(FixedUnit unit, std::span<const float> terms, int64_t* sums) 
 std::string Described(FixedUnit unit, const std::string& what, float value) {
   if (std::isnan(value)) return what + ": NaN";
   std::ostringstream text;
-  text << what << ": " << value << " is beyond the limit of " << std::ldexp(1.0, 51 - unit.fraction_bits());
+  text << what << ": " << value << " is beyond the limit of "
+       << std::ldexp(1.0, 51 - unit.fraction_bits());
   return text.str();
 }
 

@@ -51,9 +51,15 @@ struct VectorMath {
   void (*weighted_rows)(int64_t rows, int64_t cols, const T* x, const T* w, T* out, bool add);
   // out[r][c] (+)= w[r] x[c].
   void (*outer)(int64_t rows, int64_t cols, const T* w, const T* x, T* out, bool add);
-  // m[r][c] = base[r][c] + scale[r] x[r][c].
-  void (*add_scaled_rows)(int64_t rows, int64_t cols, const T* base, const T* scale, const T* x,
+  // The folded matrix of one sample of the attention unit, see attention.h, all [rows, cols]:
+  //   m[r][c] = base[r][c] + scale[r] x[r][c], and transposed: base[r][c] + scale[c] x[r][c].
+  void (*fold)(int64_t rows, int64_t cols, const T* base, const T* scale, const T* x, T* m);
+  void (*fold_transposed)(int64_t rows, int64_t cols, const T* base, const T* scale, const T* x,
                           T* m);
+  // Its backward, in one pass over dm: dbase += dm, dx[r] += scale[r] dm[r], dscale[r] = <dm[r],
+  // x[r]>.
+  void (*fold_backward)(int64_t rows, int64_t cols, const T* dm, const T* scale, const T* x,
+                        T* dbase, T* dx, T* dscale);
 };
 
 // The kernels of the active instruction set.

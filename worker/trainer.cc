@@ -172,7 +172,11 @@ void Trainer::FillTensors(PreparedStep& prepared, int lane, bool training, LaneB
 
 Status Trainer::CheckTerms() const {
   std::string what;
-  return backend_.bad(&what) ? Status(StatusCode::kNumeric, what) : Status();
+  if (!backend_.bad(&what)) return {};
+  return Status(StatusCode::kNumeric,
+                what + "; lower the learning rate, set optimizer.dense.clip_norm, or skip such steps "
+                       "with train.on_bad_step: SKIP")
+      .Wrap("step " + std::to_string(step_));
 }
 
 Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& name) {

@@ -25,11 +25,15 @@ class Digest : public testing::Test {
   static void SetUpTestSuite() {
     folder_ = new TempDir();
     const std::string source = std::string(TRESTLE_SOURCE_DIR) + "/data/kuairand/val.parquet";
-    DuckDb(
-        "COPY (SELECT * REPLACE (CASE WHEN n = 4321 THEN 2 ELSE long_view END AS long_view) "
-        "EXCLUDE (n) FROM (SELECT *, row_number() OVER () AS n FROM read_parquet('" +
-        source + "') LIMIT " + std::to_string(kRows) + ")) TO '" + Input() +
-        "' (FORMAT parquet, ROW_GROUP_SIZE 8192)");
+    std::string replaced = "CASE WHEN n = 4321 THEN 2 ELSE long_view END AS long_view";
+    for (const char* history : {"hist_video", "hist_author", "hist_tag"}) {
+      replaced +=
+          std::string(", CASE WHEN n % 10 = 0 THEN [] ELSE ") + history + " END AS " + history;
+    }
+    DuckDb("COPY (SELECT * EXCLUDE (n) REPLACE (" + replaced +
+           ") FROM (SELECT *, row_number() OVER () AS n FROM read_parquet('" + source +
+           "') LIMIT " + std::to_string(kRows) + ")) TO '" + Input() +
+           "' (FORMAT parquet, ROW_GROUP_SIZE 8192)");
   }
   static void TearDownTestSuite() {
     delete folder_;
