@@ -43,6 +43,10 @@ struct VectorMath {
                         const T* istd, const T* gate, const T* dy, const T* mean_dxh,
                         const T* mean_dxh_xh, T* dx, bool add);
 
+  // out[r] = x for every r; out[r] (+)= x[r] between matrices with different row strides.
+  void (*fill_rows)(int64_t rows, int64_t cols, const T* x, T* out);
+  void (*copy_rows)(int64_t rows, int64_t cols, const T* x, int64_t x_stride, T* out,
+                    int64_t out_stride, bool add);
   // sum[c] += sum_r x[r][c].
   void (*add_rows)(int64_t rows, int64_t cols, const T* x, T* sum);
   // out[r] (+)= <x[r], w>.

@@ -2,9 +2,10 @@
 // DIN's step, its operators, and the whole forward and backward of DIN's network: 17 slots of 16,
 // candidate and history of 32, 30 items on average, attention 80-40, MLP 200-80, lanes of 256 rows.
 //
-//   dense_bench [avx2 | avx512]
+//   dense_bench [avx2 | avx512] [din: the whole step only]
 //
 // Times are CPU times of the thread, the least of several runs, since machines are shared.
+#include <immintrin.h>
 #include <time.h>
 
 #include <algorithm>
@@ -49,33 +50,30 @@ double SecondsOf(const std::function<void()>& run) {
 }
 
 // Independent chains of FMAs, as many as cover latency times ports and fit the registers.
-using Wide = float __attribute__((vector_size(64)));
-using Narrow = float __attribute__((vector_size(32)));
-
 __attribute__((target("avx512f"), noinline)) float WideChains(int64_t iterations) {
-  Wide x[24] = {}, factor = Wide{} + 0.999f, term = Wide{} + 0.001f;
+  constexpr int kChains = 24;
+  __m512 x[kChains];
+  const __m512 factor = _mm512_set1_ps(0.999f), term = _mm512_set1_ps(0.001f);
+  for (int c = 0; c < kChains; ++c) x[c] = _mm512_set1_ps(0.1f * static_cast<float>(c));
   for (int64_t n = 0; n < iterations; ++n) {
 #pragma GCC unroll 24
-    for (int c = 0; c < 24; ++c) {
-      asm volatile("vfmadd213ps %2, %1, %0" : "+v"(x[c]) : "v"(factor), "v"(term));
-    }
+    for (int c = 0; c < kChains; ++c) x[c] = _mm512_fmadd_ps(x[c], factor, term);
   }
-  Wide total = {};
-  for (const Wide& sum : x) total += sum;
-  return total[0];
+  for (int c = 1; c < kChains; ++c) x[0] = _mm512_add_ps(x[0], x[c]);
+  return x[0][0];
 }
 
 __attribute__((noinline)) float NarrowChains(int64_t iterations) {
-  Narrow x[12] = {}, factor = Narrow{} + 0.999f, term = Narrow{} + 0.001f;
+  constexpr int kChains = 12;
+  __m256 x[kChains];
+  const __m256 factor = _mm256_set1_ps(0.999f), term = _mm256_set1_ps(0.001f);
+  for (int c = 0; c < kChains; ++c) x[c] = _mm256_set1_ps(0.1f * static_cast<float>(c));
   for (int64_t n = 0; n < iterations; ++n) {
 #pragma GCC unroll 12
-    for (int c = 0; c < 12; ++c) {
-      asm volatile("vfmadd213ps %2, %1, %0" : "+x"(x[c]) : "x"(factor), "x"(term));
-    }
+    for (int c = 0; c < kChains; ++c) x[c] = _mm256_fmadd_ps(x[c], factor, term);
   }
-  Narrow total = {};
-  for (const Narrow& sum : x) total += sum;
-  return total[0];
+  for (int c = 1; c < kChains; ++c) x[0] = _mm256_add_ps(x[0], x[c]);
+  return x[0][0];
 }
 
 double PeakGflops(bool wide) {
@@ -335,8 +333,10 @@ int Main(int argc, char** argv) {
   const std::vector<int32_t> offsets = RandomOffsets();
   std::printf("%s, %s, FMA peak of one core %.1f GFLOP/s\n", name.c_str(),
               KernelLibraryVersions().c_str(), report.peak);
-  BenchGemm(report);
-  BenchOperators(report, offsets);
+  if (argc < 3) {
+    BenchGemm(report);
+    BenchOperators(report, offsets);
+  }
   BenchDin(report, offsets);
   return 0;
 }
