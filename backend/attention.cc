@@ -17,13 +17,6 @@ void CheckOffsets(Offsets offsets, int64_t rows, int64_t items) {
   CHECK_EQ(offsets[rows], items);
 }
 
-template <class T>
-T* Zeros(Arena& arena, int64_t n) {
-  T* zeros = arena.Allocate<T>(n);
-  std::fill_n(zeros, n, T{0});
-  return zeros;
-}
-
 // One application of the unit's first layer: operands, and what the forward pass shares with the
 // backward one. A sample's M_b is cheaper to make again (d a FMAs, 1/30 of its use) than to keep.
 template <class T>

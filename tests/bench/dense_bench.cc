@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/activated_linear.h"
 #include "backend/attention.h"
 #include "backend/bridge.h"
 #include "backend/gemm.h"
@@ -270,11 +271,18 @@ class DinStep {
     slot_grads_.emplace_back(rows * kDim);
   }
 
-  Var Activate(const Layer& layer, Var z) {
-    if (kind_ == Kind::kSigmoid) return Sigmoid<float>(tape_, z);
-    Var parameter = tape_.Parameter(layer.activation);
-    if (kind_ == Kind::kPRelu) return PRelu<float>(tape_, z, parameter);
-    return Dice<float>(tape_, z, parameter, {&layer.mean, &layer.variance});
+  RowActivation<float> ActivationOf(const Layer& layer) {
+    using Which = RowActivation<float>::Kind;
+    if (kind_ == Kind::kSigmoid) return {Which::kSigmoid};
+    return {kind_ == Kind::kPRelu ? Which::kPRelu : Which::kDice,
+            tape_.Parameter(layer.activation),
+            {&layer.mean, &layer.variance}};
+  }
+
+  // The layer's activation and then `next`.
+  Var Activated(const Layer& layer, Var z, const Layer& next) {
+    return ActivatedLinear<float>(tape_, z, ActivationOf(layer), tape_.Parameter(next.weight),
+                                  tape_.Parameter(next.bias));
   }
 
   Var Affine(const Layer& layer, Var x) {
@@ -289,13 +297,13 @@ class DinStep {
     Var z =
         AttentionInput<float>(tape_, target, history, offsets_, tape_.Parameter(layers_[0].weight),
                               tape_.Parameter(layers_[0].bias));
-    z = Affine(layers_[1], Activate(layers_[0], z));
-    Var weights = Affine(layers_[2], Activate(layers_[1], z));
+    z = Activated(layers_[0], z, layers_[1]);
+    Var weights = Activated(layers_[1], z, layers_[2]);
     std::vector<Var> parts(slots.begin() + 2, slots.end());
     parts.push_back(JaggedWeightedSum<float>(tape_, history, weights, offsets_));
     z = Affine(layers_[3], ConcatColumns<float>(tape_, parts));
-    z = Affine(layers_[4], Activate(layers_[3], z));
-    z = Affine(layers_[5], Activate(layers_[4], z));
+    z = Activated(layers_[3], z, layers_[4]);
+    z = Activated(layers_[4], z, layers_[5]);
     return LogLossSum<float>(tape_, z, labels_.data());
   }
 
