@@ -4,7 +4,7 @@
 //
 //   dense_bench [avx2 | avx512] [din: the whole step only]
 //
-// Times are CPU times of the thread, the least of several runs, since machines are shared.
+// Times are CPU times of the thread, the least of 60 windows of 3 ms, since machines are shared.
 #include <immintrin.h>
 #include <time.h>
 
@@ -40,12 +40,12 @@ double SecondsOf(const std::function<void()>& run) {
   run();
   double best = 1e30;
   int64_t repeats = 1;
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < 60; ++i) {
     const double start = ThreadSeconds();
     for (int64_t r = 0; r < repeats; ++r) run();
     const double seconds = (ThreadSeconds() - start) / static_cast<double>(repeats);
     best = std::min(best, seconds);
-    repeats = std::max<int64_t>(1, static_cast<int64_t>(0.02 / seconds));
+    repeats = std::max<int64_t>(1, static_cast<int64_t>(0.003 / seconds));
   }
   return best;
 }
