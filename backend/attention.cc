@@ -17,13 +17,6 @@ void CheckOffsets(Offsets offsets, int64_t rows, int64_t items) {
   CHECK_EQ(offsets[rows], items);
 }
 
-template <class T>
-T* Zeros(Arena& arena, int64_t n) {
-  T* zeros = arena.Allocate<T>(n);
-  std::fill_n(zeros, n, T{0});
-  return zeros;
-}
-
 // One application of the unit's first layer: operands, and what the forward pass shares with the
 // backward one. A sample's M_b is cheaper to make again (d a FMAs, 1/30 of its use) than to keep.
 template <class T>
@@ -56,73 +49,99 @@ template <class T>
 void Forward(const FoldedLayer<T>& layer, Arena& arena) {
   const int64_t d = layer.d, a = layer.a;
   T* constant = arena.Allocate<T>(layer.rows * a);
-  for (int64_t b = 0; b < layer.rows; ++b) std::copy_n(layer.bias->value, a, constant + b * a);
+  const VectorMath<T>& v = Vectors<T>();
+  v.fill_rows(layer.rows, a, layer.bias->value, constant);
   Gemm<T>(false, false, layer.rows, a, d, layer.target->value, layer.target_weight, constant, T{1});
   T* folded = arena.Allocate<T>(layer.block());
-  const VectorMath<T>& v = Vectors<T>();
+  RaggedGemm<T> gemm(false, a, d, T{1});
   for (int64_t b = 0; b < layer.rows; ++b) {
     const int64_t items = layer.items(b);
     T* z = layer.z->value + layer.first(b) * a;
     v.fold(d, a, layer.history_weight, layer.target_row(b), layer.product_weight(), folded);
-    for (int64_t j = 0; j < items; ++j) std::copy_n(constant + b * a, a, z + j * a);
-    Gemm<T>(false, false, items, a, d, layer.history->value + layer.first(b) * d, folded, z, T{1});
+    v.fill_rows(items, a, constant + b * a, z);
+    gemm(items, layer.history->value + layer.first(b) * d, folded, z);
   }
 }
 
 // dh_b = dZ_b M_b^T, with M_b^T folded from transposed blocks.
 template <class T>
-void BackwardToHistory(const FoldedLayer<T>& layer, GradientSink<T> dh, Arena& arena) {
-  const int64_t d = layer.d, a = layer.a;
-  T* history_weight = arena.Allocate<T>(layer.block());
-  T* product_weight = arena.Allocate<T>(layer.block());
-  for (int64_t r = 0; r < d; ++r) {
-    for (int64_t c = 0; c < a; ++c) {
-      history_weight[c * d + r] = layer.history_weight[r * a + c];
-      product_weight[c * d + r] = layer.product_weight()[r * a + c];
+class ToHistory {
+ public:
+  ToHistory(const FoldedLayer<T>& layer, GradientSink<T> dh, Arena& arena)
+      : layer_(layer),
+        dh_(dh),
+        history_weight_(arena.Allocate<T>(layer.block())),
+        product_weight_(arena.Allocate<T>(layer.block())),
+        folded_(arena.Allocate<T>(layer.block())),
+        gemm_(false, layer.d, layer.a, dh.add ? T{1} : T{0}) {
+    for (int64_t r = 0; r < layer.d; ++r) {
+      for (int64_t c = 0; c < layer.a; ++c) {
+        history_weight_[c * layer.d + r] = layer.history_weight[r * layer.a + c];
+        product_weight_[c * layer.d + r] = layer.product_weight()[r * layer.a + c];
+      }
     }
   }
-  T* folded = arena.Allocate<T>(layer.block());
-  const VectorMath<T>& v = Vectors<T>();
-  for (int64_t b = 0; b < layer.rows; ++b) {
-    v.fold_transposed(a, d, history_weight, layer.target_row(b), product_weight, folded);
-    Gemm<T>(false, false, layer.items(b), d, a, layer.z->grad + layer.first(b) * a, folded,
-            dh.data + layer.first(b) * d, dh.add);
+  void Row(int64_t b, const T* dz) {
+    Vectors<T>().fold_transposed(layer_.a, layer_.d, history_weight_, layer_.target_row(b),
+                                 product_weight_, folded_);
+    gemm_(layer_.items(b), dz, folded_, dh_.data + layer_.first(b) * layer_.d);
   }
-}
 
-// What the samples' matrices and constants receive, summed or by row.
+ private:
+  const FoldedLayer<T>& layer_;
+  GradientSink<T> dh_;
+  T* history_weight_;
+  T* product_weight_;
+  T* folded_;
+  RaggedGemm<T> gemm_;
+};
+
+// What the samples' matrices and constants receive, summed over samples or by row.
 template <class T>
-struct FoldedGradients {
+class ToFolded {
+ public:
+  ToFolded(const FoldedLayer<T>& layer, Arena& arena)
+      : history_weight(Zeros<T>(arena, layer.block())),
+        product_weight(Zeros<T>(arena, layer.block())),
+        target(Zeros<T>(arena, layer.rows * layer.d)),
+        constant(Zeros<T>(arena, layer.rows * layer.a)),
+        layer_(layer),
+        dm_(arena.Allocate<T>(layer.block())),
+        gemm_(true, layer.a, layer.d, T{0}) {}
+  void Row(int64_t b, const T* dz) {
+    const int64_t d = layer_.d, a = layer_.a;
+    const VectorMath<T>& v = Vectors<T>();
+    v.add_rows(layer_.items(b), a, dz, constant + b * a);
+    gemm_(layer_.items(b), layer_.history->value + layer_.first(b) * d, dz, dm_);
+    v.fold_backward(d, a, dm_, layer_.target_row(b), layer_.product_weight(), history_weight,
+                    product_weight, target + b * d);
+  }
+
   T* history_weight;  // sum of dM_b
   T* product_weight;  // sum of diag(t_b) dM_b
   T* target;          // [rows, d]: row sums of dM_b * Wp, what reaches t through M_b
   T* constant;        // [rows, a]: sum over a sample's items of dz
-};
 
-template <class T>
-FoldedGradients<T> BackwardToFolded(const FoldedLayer<T>& layer, Arena& arena) {
-  const int64_t d = layer.d, a = layer.a;
-  FoldedGradients<T> g{Zeros<T>(arena, layer.block()), Zeros<T>(arena, layer.block()),
-                       Zeros<T>(arena, layer.rows * d), Zeros<T>(arena, layer.rows * a)};
-  T* dm = arena.Allocate<T>(layer.block());
-  const VectorMath<T>& v = Vectors<T>();
-  for (int64_t b = 0; b < layer.rows; ++b) {
-    const int64_t items = layer.items(b);
-    if (items == 0) continue;
-    const T* dz = layer.z->grad + layer.first(b) * a;
-    v.add_rows(items, a, dz, g.constant + b * a);
-    Gemm<T>(true, false, d, a, items, layer.history->value + layer.first(b) * d, dz, dm, T{0});
-    v.fold_backward(d, a, dm, layer.target_row(b), layer.product_weight(), g.history_weight,
-                    g.product_weight, g.target + b * d);
-  }
-  return g;
-}
+ private:
+  const FoldedLayer<T>& layer_;
+  T* dm_;
+  RaggedGemm<T> gemm_;
+};
 
 template <class T>
 void Backward(const FoldedLayer<T>& layer, TapeT<T>& tape) {
   const int64_t n = layer.block(), rows = layer.rows, d = layer.d, a = layer.a;
-  if (layer.history->needs_grad) BackwardToHistory(layer, tape.Sink(layer.history), tape.arena());
-  const FoldedGradients<T> g = BackwardToFolded(layer, tape.arena());
+  const bool to_history = layer.history->needs_grad;
+  GradientSink<T> dh{nullptr, false};
+  if (to_history) dh = tape.Sink(layer.history);
+  ToHistory<T> history(layer, dh, tape.arena());
+  ToFolded<T> g(layer, tape.arena());
+  for (int64_t b = 0; b < rows; ++b) {
+    if (layer.items(b) == 0) continue;
+    const T* dz = layer.z->grad + layer.first(b) * a;  // in the first cache while both read it
+    if (to_history) history.Row(b, dz);
+    g.Row(b, dz);
+  }
   if (layer.target->needs_grad) {
     const GradientSink<T> dt = tape.Sink(layer.target);
     Put(dt, rows * d, [&](int64_t i) { return g.target[i]; });
