@@ -174,7 +174,13 @@ Status Job::OpenRunFolder(const std::string& command) {
 }
 
 Status Job::BuildParts() {
-  auto node = MakeNode(comm_, {roles_, plan_.tables, plan_.slot_tables, plan_.unit}, pool_.get());
+  NodeOptions options;
+  options.roles = roles_;
+  options.tables = plan_.tables;
+  options.slot_tables = plan_.slot_tables;
+  options.unit = plan_.unit;
+  options.fail_bad_steps = loaded_.config.train().on_bad_step() == Train::STOP;
+  auto node = MakeNode(comm_, std::move(options), pool_.get());
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, node.status()));
   node_ = *std::move(node);
   Status built;

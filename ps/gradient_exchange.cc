@@ -36,19 +36,22 @@ Result<PushOutcome> GradientExchange::Push(Step* step, bool bad, const Status& l
   const Operation op{Stream::kRows, "push", step->header.step};
   const size_t ranks = static_cast<size_t>(topology_.ranks);
   std::vector<Verdict> own(ranks);
+  Status failure = local;
   if (topology_.is_worker() && local.ok() && !bad) {
-    bad = !SumTables(*step);
+    const Status terms = SumTables(*step);
+    bad = !terms.ok();
+    if (bad && topology_.fail_bad_steps) failure = terms.Wrap(Where(op));
     if (!bad) Encode(*step);
   }
   for (size_t r = 0; r < ranks; ++r) {
-    own[r].flags = (local.ok() ? 0u : uint32_t{kFailed}) | (bad ? uint32_t{kBad} : 0u);
+    own[r].flags = (failure.ok() ? 0u : uint32_t{kFailed}) | (bad ? uint32_t{kBad} : 0u);
     const int server = topology_.server_of[r];
     if (own[r].flags != 0 || server < 0 || !topology_.is_worker()) continue;
     own[r].payload_bytes = payload_begin_[static_cast<size_t>(server) + 1] -
                            payload_begin_[static_cast<size_t>(server)];
   }
   TRESTLE_ASSIGN_OR_RETURN(const auto verdicts, ExchangeVerdicts(comm_, op, own));
-  if (AnyVerdict(verdicts, kFailed)) return AgreeOnFailure(comm_, op, local);
+  if (AnyVerdict(verdicts, kFailed)) return AgreeOnFailure(comm_, op, failure);
   if (AnyVerdict(verdicts, kBad)) return PushOutcome{false};
 
   TRESTLE_RETURN_IF_ERROR(ExchangePayloads(op, verdicts, *step));
@@ -62,18 +65,20 @@ Result<PushOutcome> GradientExchange::Push(Step* step, bool bad, const Status& l
 
 Result<PushOutcome> GradientExchange::PushAlone(Step* step, bool bad, const Status& local) {
   TRESTLE_RETURN_IF_ERROR(local);
+  const Operation op{Stream::kRows, "push", step->header.step};
   const double rows = static_cast<double>(step->header.rows);
-  for (size_t t = 0; t < topology_.tables() && !bad; ++t) {
+  Status terms;
+  for (size_t t = 0; t < topology_.tables() && !bad && terms.ok(); ++t) {
     WithDim(topology_.dims[t], [&](auto dim) {
       const size_t width = static_cast<size_t>(int{dim});
       float* const means = means_[t].Reset(step->worker[t].unique() * width).data();
-      bad = !SumLanes(*step, t, dim, [=, this](size_t key, const int64_t* sum) {
+      terms = SumLanes(*step, t, dim, [=, this](size_t key, const int64_t* sum) {
         fixed_.ToMeans(sum, dim, rows, means + key * width);
       });
     });
   }
-  if (bad) return PushOutcome{false};
-  const Operation op{Stream::kRows, "push", step->header.step};
+  if (!terms.ok() && topology_.fail_bad_steps) return terms.Wrap(Where(op));
+  if (bad || !terms.ok()) return PushOutcome{false};
   for (size_t t = 0; t < topology_.tables(); ++t) {
     TRESTLE_RETURN_IF_ERROR(tables_[t]
                                 ->Push(step->server[t].handles.span(), means_[t].span(),
@@ -84,7 +89,7 @@ Result<PushOutcome> GradientExchange::PushAlone(Step* step, bool bad, const Stat
 }
 
 template <class Dim, class Sink>
-bool GradientExchange::SumLanes(const Step& step, size_t table, Dim dim, Sink sink) {
+Status GradientExchange::SumLanes(const Step& step, size_t table, Dim dim, Sink sink) {
   const Contributions& lanes = step.worker[table].lane_positions;
   const std::span<const uint32_t> positions = lanes.positions();
   const float* const sums = step.sums[table].data();

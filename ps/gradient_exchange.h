@@ -33,12 +33,12 @@ class GradientExchange {
  private:
   Result<PushOutcome> PushAlone(Step* step, bool bad, const Status& local);
 
-  // Per key, the sum over this worker's lanes, handed to sink(key, sum). False if a lane's sum is
-  // not a term of FixedUnit.
+  // Per key, the sum over this worker's lanes, handed to sink(key, sum). kNumeric if a lane's sum
+  // is not a term of FixedUnit.
   template <class Dim, class Sink>
-  bool SumLanes(const Step& step, size_t table, Dim dim, Sink sink);
+  Status SumLanes(const Step& step, size_t table, Dim dim, Sink sink);
   // Sums and whether each is narrow, of all tables.
-  bool SumTables(const Step& step);
+  Status SumTables(const Step& step);
   void Encode(const Step& step);
   // Message 5, and its sum over the workers: means_.
   Status ExchangePayloads(const Operation& op, std::span<const Verdict> verdicts, const Step& step);

@@ -76,6 +76,7 @@ Topology MakeTopology(const Communicator& comm, const NodeOptions& options) {
   topology.servers = options.roles.servers;
   topology.workers = options.roles.workers;
   topology.unit = options.unit;
+  topology.fail_bad_steps = options.fail_bad_steps;
   CHECK(!topology.servers.empty() && !topology.workers.empty());
   const auto index = [&](const std::vector<Rank>& members) {
     std::vector<int> of(static_cast<size_t>(comm.size()), -1);
@@ -90,6 +91,7 @@ Topology MakeTopology(const Communicator& comm, const NodeOptions& options) {
   for (const TableSpec& spec : options.tables) {
     CHECK_GE(spec.dim, 1) << "table " << spec.name;
     topology.dims.push_back(spec.dim);
+    topology.table_names.push_back(spec.name);
   }
   topology.table_slots.resize(topology.tables());
   topology.slot_tables = options.slot_tables;

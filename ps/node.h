@@ -36,6 +36,9 @@ struct NodeOptions {
   std::vector<TableSpec> tables;
   std::vector<int> slot_tables;  // the table of each slot
   FixedUnit unit;                // of lane sums
+  // A step whose gradients the client finds bad fails on all ranks (kNumeric) instead of changing
+  // nothing and being reported by PushOutcome.
+  bool fail_bad_steps = false;
   TableFactory make_table = MakeCpuTable;
 };
 

@@ -2,6 +2,7 @@
 // piece of the exchange reads. Immutable after MakeNode.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/fixed_point.h"
@@ -22,6 +23,8 @@ struct Topology {
   std::vector<std::vector<int>> table_slots;  // [tables] slots of the table, ascending
   std::vector<int> slot_position;             // [slots] where it is in table_slots of its table
   FixedUnit unit;
+  std::vector<std::string> table_names;  // [tables]
+  bool fail_bad_steps = false;           // see NodeOptions
 
   size_t tables() const { return dims.size(); }
   int server_index() const { return server_of[static_cast<size_t>(rank.value)]; }
