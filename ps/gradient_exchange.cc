@@ -111,12 +111,17 @@ Status GradientExchange::SumLanes(const Step& step, size_t table, Dim dim, Sink 
     }
     if (chunk_excess != 0) excess.store(chunk_excess, std::memory_order_relaxed);
   });
-  return excess.load(std::memory_order_relaxed) == 0;
+  if (excess.load(std::memory_order_relaxed) == 0) return {};
+  return {
+      StatusCode::kNumeric,
+      "a gradient of table " + topology_.table_names[table] +
+          " is not finite or beyond the fixed-point range; lower the learning rate, or skip such "
+          "steps with train.on_bad_step: SKIP"};
 }
 
-bool GradientExchange::SumTables(const Step& step) {
-  bool good = true;
-  for (size_t t = 0; t < topology_.tables() && good; ++t) {
+Status GradientExchange::SumTables(const Step& step) {
+  Status good;
+  for (size_t t = 0; t < topology_.tables() && good.ok(); ++t) {
     WithDim(topology_.dims[t], [&](auto dim) {
       const size_t width = static_cast<size_t>(int{dim});
       int64_t* const sums = sums_[t].Reset(step.worker[t].unique() * width).data();
