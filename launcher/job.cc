@@ -58,7 +58,7 @@ std::string MetricLine(const std::string& name, const Evaluation& evaluation) {
   if (m.gauc) line += Format("  gauc %.4f", *m.gauc);
   return line + Format(
                     "  log loss %.4f  normalized entropy %.4f  predicted/observed %.4f"
-                    "  (%ld rows, %.1f %% of keys unseen)",
+                    "  (%ld rows, %.1f %% of ids unseen)",
                     m.log_loss, m.normalized_entropy, m.pcoc, m.rows,
                     100 * evaluation.unseen_share);
 }

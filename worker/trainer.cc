@@ -187,7 +187,7 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
                   {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested});
   MetricsAccumulator metrics(!dataset.schema().group.empty());
   Evaluation evaluation;
-  int64_t keys[2] = {0, 0};  // unique, unseen
+  int64_t keys[2] = {0, 0};  // occurrences, and those of keys that training never saw
   int64_t positives = 0;
   while (true) {
     TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
@@ -199,8 +199,8 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
       metrics.Add(logits_[lane], rows.labels, rows.groups);
     }
     positives += CountPositives(prepared->lanes);
-    keys[0] += prepared->lookup->unique_keys();
-    keys[1] += prepared->lookup->unseen_keys();
+    keys[0] += prepared->lookup->occurrences();
+    keys[1] += prepared->lookup->unseen_occurrences();
     ++evaluation.pass.steps;
     evaluation.pass.rows += prepared->lookup->header().rows;
   }

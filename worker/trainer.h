@@ -56,7 +56,7 @@ struct PassResult {
 
 struct Evaluation {
   Metrics metrics;
-  double unseen_share = 0;  // of unique keys a step, that training never saw
+  double unseen_share = 0;  // of the ids read, by occurrence, that training never saw
   PassResult pass;
 };
 
