@@ -16,7 +16,7 @@ VarT<T> Linear(TapeT<T>& tape, VarT<T> x, VarT<T> weight, VarT<T> bias) {
   if (bias) CHECK(bias->rows == 1 && bias->cols == n);
   VarT<T> z = tape.New(m, n, x->needs_grad || weight->needs_grad || (bias && bias->needs_grad));
   if (bias) {
-    for (int64_t i = 0; i < m; ++i) std::copy_n(bias->value, n, z->value + i * n);
+    Vectors<T>().fill_rows(m, n, bias->value, z->value);
   }
   Gemm<T>(false, false, m, n, k, x->value, weight->value, z->value, bias ? T{1} : T{0});
   tape.Record(z, [&tape, x, weight, bias, z, m, n, k] {

@@ -26,4 +26,11 @@ T* Accumulator(GradientSink<T> sink, int64_t n) {
   return sink.data;
 }
 
+template <class T>
+T* Zeros(Arena& arena, int64_t n) {
+  T* zeros = arena.Allocate<T>(n);
+  for (int64_t i = 0; i < n; ++i) zeros[i] = 0;
+  return zeros;
+}
+
 }  // namespace trestle

@@ -60,8 +60,7 @@ VarT<T> BroadcastToItems(TapeT<T>& tape, VarT<T> a, Offsets offsets) {
   const int64_t n = a->cols;
   VarT<T> y = tape.New(offsets.back(), n, a->needs_grad);
   ForEachRow(offsets, [&](int64_t r, int64_t first, int64_t count) {
-    for (int64_t j = first; j < first + count; ++j)
-      std::copy_n(a->value + r * n, n, y->value + j * n);
+    Vectors<T>().fill_rows(count, n, a->value + r * n, y->value + first * n);
   });
   tape.Record(y, [&tape, a, offsets, y, n] {
     T* grad = Accumulator(tape.Sink(a), a->size());

@@ -1,10 +1,9 @@
 // Operators that move values without computing: concatenation, slices, other shapes.
 #include <glog/logging.h>
 
-#include <algorithm>
-
 #include "backend/ops.h"
 #include "backend/ops_internal.h"
+#include "backend/vector_math.h"
 
 namespace trestle {
 
@@ -25,9 +24,8 @@ VarT<T> ConcatColumns(TapeT<T>& tape, std::span<const VarT<T>> parts) {
   VarT<T> y = tape.New(rows, cols, needs_grad);
   int64_t begin = 0;
   for (VarT<T> part : parts) {
-    for (int64_t r = 0; r < rows; ++r) {
-      std::copy_n(part->value + r * part->cols, part->cols, y->value + r * cols + begin);
-    }
+    Vectors<T>().copy_rows(rows, part->cols, part->value, part->cols, y->value + begin, cols,
+                           false);
     begin += part->cols;
   }
   tape.Record(y, [&tape, sources, count, rows, cols, y] {
@@ -36,11 +34,7 @@ VarT<T> ConcatColumns(TapeT<T>& tape, std::span<const VarT<T>> parts) {
       const int64_t width = sources[p]->cols;
       if (sources[p]->needs_grad) {
         const GradientSink<T> sink = tape.Sink(sources[p]);
-        for (int64_t r = 0; r < rows; ++r) {
-          const T* dy = y->grad + r * cols + first;
-          Put(GradientSink<T>{sink.data + r * width, sink.add}, width,
-              [=](int64_t c) { return dy[c]; });
-        }
+        Vectors<T>().copy_rows(rows, width, y->grad + first, cols, sink.data, width, sink.add);
       }
       first += width;
     }
@@ -53,14 +47,10 @@ VarT<T> SliceColumns(TapeT<T>& tape, VarT<T> a, int64_t begin, int64_t end) {
   CHECK(0 <= begin && begin <= end && end <= a->cols);
   const int64_t width = end - begin;
   VarT<T> y = tape.New(a->rows, width, a->needs_grad);
-  for (int64_t r = 0; r < a->rows; ++r) {
-    std::copy_n(a->value + r * a->cols + begin, width, y->value + r * width);
-  }
+  Vectors<T>().copy_rows(a->rows, width, a->value + begin, a->cols, y->value, width, false);
   tape.Record(y, [&tape, a, y, begin, width] {
     T* grad = Accumulator(tape.Sink(a), a->size());
-    for (int64_t r = 0; r < a->rows; ++r) {
-      for (int64_t c = 0; c < width; ++c) grad[r * a->cols + begin + c] += y->grad[r * width + c];
-    }
+    Vectors<T>().copy_rows(a->rows, width, y->grad, width, grad + begin, a->cols, true);
   });
   return y;
 }

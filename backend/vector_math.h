@@ -16,7 +16,7 @@ namespace trestle {
 
 template <class T>
 struct VectorMath {
-  // y[i] = 1 / (1 + exp(-x[i])); dx[i] (+)= dy[i] y[i] (1 - y[i]).
+  // y[i] = 1 / (1 + exp(-x[i])); dx[i] (+)= dy[i] y[i] (1 - y[i]), dx not null.
   void (*sigmoid)(int64_t n, const T* x, T* y);
   void (*sigmoid_backward)(int64_t n, const T* y, const T* dy, T* dx, bool add);
   void (*tanh)(int64_t n, const T* x, T* y);
@@ -34,6 +34,8 @@ struct VectorMath {
   // Dice, see ops.h. gate [rows, cols] receives p.
   void (*dice)(int64_t rows, int64_t cols, const T* x, const T* alpha, const T* mean, const T* istd,
                T* gate, T* y);
+  // y from a gate that was kept.
+  void (*dice_again)(int64_t rows, int64_t cols, const T* x, const T* alpha, const T* gate, T* y);
   // Sums over rows that its backward needs, each [cols], each added to:
   //   dalpha = sum dy x (1-p), dxh = sum g, dxh_xh = sum g xh with g = dy x (1-alpha) p (1-p).
   void (*dice_sums)(int64_t rows, int64_t cols, const T* x, const T* alpha, const T* mean,
@@ -43,6 +45,10 @@ struct VectorMath {
                         const T* istd, const T* gate, const T* dy, const T* mean_dxh,
                         const T* mean_dxh_xh, T* dx, bool add);
 
+  // out[r] = x for every r; out[r] (+)= x[r] between matrices with different row strides.
+  void (*fill_rows)(int64_t rows, int64_t cols, const T* x, T* out);
+  void (*copy_rows)(int64_t rows, int64_t cols, const T* x, int64_t x_stride, T* out,
+                    int64_t out_stride, bool add);
   // sum[c] += sum_r x[r][c].
   void (*add_rows)(int64_t rows, int64_t cols, const T* x, T* sum);
   // out[r] (+)= <x[r], w>.
@@ -51,9 +57,15 @@ struct VectorMath {
   void (*weighted_rows)(int64_t rows, int64_t cols, const T* x, const T* w, T* out, bool add);
   // out[r][c] (+)= w[r] x[c].
   void (*outer)(int64_t rows, int64_t cols, const T* w, const T* x, T* out, bool add);
-  // m[r][c] = base[r][c] + scale[r] x[r][c].
-  void (*add_scaled_rows)(int64_t rows, int64_t cols, const T* base, const T* scale, const T* x,
+  // The folded matrix of one sample of the attention unit, see attention.h, all [rows, cols]:
+  //   m[r][c] = base[r][c] + scale[r] x[r][c], and transposed: base[r][c] + scale[c] x[r][c].
+  void (*fold)(int64_t rows, int64_t cols, const T* base, const T* scale, const T* x, T* m);
+  void (*fold_transposed)(int64_t rows, int64_t cols, const T* base, const T* scale, const T* x,
                           T* m);
+  // Its backward, in one pass over dm: dbase += dm, dx[r] += scale[r] dm[r], dscale[r] = <dm[r],
+  // x[r]>.
+  void (*fold_backward)(int64_t rows, int64_t cols, const T* dm, const T* scale, const T* x,
+                        T* dbase, T* dx, T* dscale);
 };
 
 // The kernels of the active instruction set.

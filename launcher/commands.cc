@@ -11,6 +11,8 @@
 
 #include "base/nearest_name.h"
 #include "launcher/config.h"
+#include "launcher/config_docs.h"
+#include "launcher/doctor.h"
 #include "launcher/job_plan.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
@@ -26,6 +28,7 @@ struct Arguments {
   std::vector<std::string> set;
   std::string model_dir;
   std::string digest_dir;
+  std::string doctor_dir = "runs";
   bool print = false;
   PlantSettings plant;
   std::string plant_dir;
@@ -56,6 +59,12 @@ int CheckConfig(const Arguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
+int RunDoctor(const Arguments& arguments) {
+  const std::vector<Finding> findings = Examine(Machine::This(), arguments.doctor_dir);
+  std::cout << FindingsText(findings);
+  return ExitCode(HasProblem(findings) ? StatusCode::kUnsupported : StatusCode::kOk);
+}
+
 int SynthPlant(const Arguments& arguments) {
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   ThreadPool pool(arguments.threads > 0 ? arguments.threads : cores);
@@ -79,6 +88,7 @@ class CommandLine {
     app_.footer("Settings: `trestle config docs`. Exit codes: docs/errors.md.");
     AddTrain();
     AddEval();
+    AddDoctor();
     AddConfig();
     AddSynth();
     AddDigest();
@@ -129,12 +139,23 @@ class CommandLine {
         ->type_name("DIR");
   }
 
+  void AddDoctor() {
+    CLI::App* doctor = Add(&app_, "doctor", "Look at this machine for what would hurt a run",
+                           [this] { return RunDoctor(arguments_); });
+    doctor->add_option("DIR", arguments_.doctor_dir, "folder that runs are written to")
+        ->capture_default_str();
+  }
+
   void AddConfig() {
     CLI::App* config = app_.add_subcommand("config", "Check configs, show what can be set");
     config->require_subcommand(1);
     CLI::App* check = Add(config, "check", "Read and check a config, and say all that is wrong",
                           [this] { return CheckConfig(arguments_); });
     AddConfigArguments(check);
+    Add(config, "docs", "Print docs/config.md: every setting, its default, range and meaning", [] {
+      std::cout << ConfigDocs();
+      return ExitCode(StatusCode::kOk);
+    });
     check->add_flag("--print", arguments_.print, "print the effective config");
   }
 
@@ -175,6 +196,7 @@ class CommandLine {
     std::string name;
     const CLI::App* app = Innermost(&name);
     const std::string cure = "See `trestle " + name + "--help`";
+    if (!name.empty()) name.back() = ':', name += ' ';
     const std::vector<std::string> extras = app_.remaining(true);
     if (extras.empty()) {
       return {StatusCode::kInvalidConfig, name + error.what() + ". " + cure};

@@ -201,10 +201,16 @@ void Job::Greet(const std::string& command) {
     progress_->Say(Format("note: %d threads in all for %d lanes: %d will idle; raise batch.lanes",
                           workers * threads_, plan_.lanes, workers * threads_ - plan_.lanes));
   }
-  if (train_) {
-    progress_->Say(Format("train: %ld rows in %zu files, %ld blocks", train_->rows(),
-                          train_->files().size(), train_->blocks()));
+  if (!train_) return;
+  int64_t largest = 0;
+  for (const InputFile& file : train_->files()) {
+    for (const int64_t rows : file.block_rows) largest = std::max(largest, rows);
   }
+  const int64_t lanes = plan_.lanes / workers + (plan_.lanes % workers != 0);
+  progress_->Say(Format(
+      "train: %ld rows in %zu files; a rank holds up to %ld of %ld blocks, of at most %ld rows",
+      train_->rows(), train_->files().size(), std::min(lanes, train_->blocks()), train_->blocks(),
+      largest));
 }
 
 Trainer Job::MakeTrainer() {

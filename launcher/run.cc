@@ -41,7 +41,7 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
   }
   if (!status.ok() && !status.from_peer()) ReportError(status, std::cerr);
   if (comm.ok() && BreaksTheJob(status.code()))
-    (*comm)->Abort(ExitCode(status.code()), status.ToString());
+    (*comm)->Abort(ExitCode(status.code()), "");  // reported already
   return status;
 }
 

@@ -15,7 +15,10 @@
 // Accumulate of different lanes concurrently.
 // Collective: Prepare (stream kKeys), Pull and Push (kRows) by all ranks; dedicated servers take their
 // part in Node::Serve.
-// Errors: a failure of any rank is returned by all (agreed on in Prepare and Push).
+// Errors: a failure of any rank is returned by all, in the same Prepare, Pull or Push. A worker whose
+// Pull or Push failed has its keys thread call Prepare until that fails too: it ends there for all
+// ranks' keys threads, some of which may be inside it already. A failed Client returns its failure
+// again without a message. Steps prepared before a failed Prepare are still to be pulled and pushed.
 // Source: the lookup protocol is docs/architecture.md, "The life of a step".
 #pragma once
 

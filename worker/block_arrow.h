@@ -17,8 +17,8 @@ class ReadableFile;
 
 namespace trestle {
 
-// Arrow's status as one line of kInvalidData (kOutOfMemory, kIoError where it is that), after
-// `where`.
+// Arrow's status as one line after `where`: kOutOfMemory where it is that, else kInvalidData (Arrow
+// does not tell a failed read from a cut file).
 Status FromArrow(const arrow::Status& status, const std::string& where);
 
 // "path: reason" of the system if the file cannot be opened.

@@ -16,8 +16,8 @@ class Progress {
  public:
   struct Options {
     std::FILE* out = nullptr;  // null: silent
-    bool live = false;         // rewrite one line
-    double interval_s = 10;    // between plain lines; live ones come ten a second
+    bool live = false;         // rewrite one line, ten times a second
+    double interval_s = 10;    // a window: between plain lines, and between lines of metrics.jsonl
   };
   // What a window of steps adds.
   struct Window {
@@ -41,8 +41,10 @@ class Progress {
   void Say(const std::string& line);
 
  private:
-  void Report(int64_t step, double elapsed_s);
-  std::string Line(int64_t step, double rows_per_s, double loss, double auc) const;
+  void Report(int64_t step, Clock::Duration now);
+  double RowsPerSecond(Clock::Duration now) const;
+  double Loss() const;
+  std::string Line(int64_t step, Clock::Duration now) const;
   void Print(const std::string& line);
 
   const Options options_;
@@ -52,8 +54,10 @@ class Progress {
   int64_t pass_steps_ = 0;
   int64_t pass_done_ = 0;
   Clock::Duration pass_start_{};
-  Clock::Duration last_report_{};
+  Clock::Duration window_start_{};
+  Clock::Duration last_drawn_{};
   Window window_;
+  double auc_ = 0;                      // of the last full window; NaN before
   std::vector<float> logits_, labels_;  // the newest of the window, at most kAucRows
   bool line_open_ = false;
   bool log_failed_ = false;

@@ -3,6 +3,7 @@
 // (mpi_contract_main.cc).
 #pragma once
 
+#include <ostream>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -14,6 +15,7 @@ struct ContractCase {
   Status (*body)(
       Communicator&);  // failed expectations are gtest's; the status is the communicator's
 };
+inline void PrintTo(const ContractCase& contract, std::ostream* out) { *out << contract.name; }
 
 // Any number of these may run one after another on one communicator.
 const std::vector<ContractCase>& ContractCases();

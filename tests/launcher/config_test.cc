@@ -128,12 +128,13 @@ TEST(ConfigErrors, FieldInTheWrongMessageIsFoundElsewhere) {
 }
 
 TEST(ConfigErrors, WrongTypesEachHaveTheValuesPlace) {
-  EXPECT_EQ(ErrorsOf(R"(data { train: t
+  EXPECT_EQ(
+      ErrorsOf(R"(data { train: t
   label: 7  order: RANDOM  max_bad_rows: 1.5 }
 model { din { mlp { units: [8, "x"]  batch_norm: 2  dropout: yes } } }
 batch: 4  batch { rows: many }
 train { seed: -1  epochs: 3000000000 })"),
-            R"(c.textproto:1:15: data.train[0]: expected a string in quotes, found t; write it in quotes: "t"
+      R"(c.textproto:1:15: data.train[0]: expected a string in quotes, found t; write it in quotes: "t"
 c.textproto:2:10: data.label: expected a string in quotes, found 7
 c.textproto:2:20: data.order: expected one of SHUFFLE, TIME, found RANDOM
 c.textproto:2:42: data.max_bad_rows: expected an integer, found 1.5
@@ -218,8 +219,9 @@ TEST(ConfigErrors, MisspeltIsNotMissingToo) {
 }
 
 TEST(ConfigErrors, TablesNeedDistinctNames) {
-  EXPECT_EQ(ErrorsOf(std::string(kLeast) + "tables { dim: 4 } tables { name: 'a' } tables { name: 'a' }"),
-            R"(c.textproto:1:50: tables[0]: has no name; name the feature it is the table of
+  EXPECT_EQ(
+      ErrorsOf(std::string(kLeast) + "tables { dim: 4 } tables { name: 'a' } tables { name: 'a' }"),
+      R"(c.textproto:1:50: tables[0]: has no name; name the feature it is the table of
 c.textproto:1:89: tables[2]: "a" has an entry already: tables[1]; put both together)");
 }
 
@@ -280,12 +282,11 @@ TEST(Override, MemberOfAOneofSwitchesIt) {
 }
 
 TEST(Override, MistakesNameTheSetting) {
-  EXPECT_EQ(
-      ErrorsOf(kGood,
-               {"batch.rows", "bach.rows=3", "batch.rows=many", "batch.lanes=0", "tables.dim=3",
-                "features.id[9].dim=3", "batch[0].rows=3", "data.order=TIM", "train.epochs.x=3",
-                "batch.rows=3 4", "data.train[0]=x", "tables[x]=4", ".=3", "train=3"}),
-      R"(--set batch.rows: expected PATH=VALUE
+  EXPECT_EQ(ErrorsOf(kGood, {"batch.rows", "bach.rows=3", "batch.rows=many", "batch.lanes=0",
+                             "tables.dim=3", "features.id[9].dim=3", "batch[0].rows=3",
+                             "data.order=TIM", "train.epochs.x=3", "batch.rows=3 4",
+                             "data.train[0]=x", "tables[x]=4", ".=3", "train=3"}),
+            R"(--set batch.rows: expected PATH=VALUE
 --set bach.rows=3: unknown field "bach" in the config; did you mean "batch"? Fields of the config: data, features, model, optimizer, batch, train, checkpoint, cluster, tables
 --set batch.rows=many: batch.rows: expected an integer, found many
 --set batch.lanes=0: batch.lanes: 0 is out of range; allowed: 1 to 4096

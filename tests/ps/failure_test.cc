@@ -168,19 +168,51 @@ TEST(ExchangeFailure, OneWorkerThatEndsItsPassEarlierIsAMismatch) {
 
 TEST(ExchangeFailure, AfterAFailedPrepareAnotherReturnsTheSameWithoutTheOthers) {
   const auto roles = AssignRoles(0, {"host", "host"});
-  const Status ran = RunThreadRanks(2, [&](Communicator& comm) -> Status {
-    ThreadPool pool(1);
-    TRESTLE_ASSIGN_OR_RETURN(auto node,
-                             MakeNode(comm, {*roles, {Spec("t", 4, false)}, {0}, {}}, &pool));
-    const Status local = comm.rank().value == 1 ? Status(StatusCode::kIoError, "gone") : Status();
-    auto first = node->client().Prepare({}, {LaneKeys(1)}, local);
-    EXPECT_EQ(first.status().root_message(), "gone");
-    if (comm.rank().value == 0) {
-      auto second = node->client().Prepare({}, {LaneKeys(1)}, Status());
-      EXPECT_EQ(second.status().ToString(), first.status().ToString());
-    }
-    return {};
-  });
+  const Status ran = RunThreadRanks(
+      2,
+      [&](Communicator& comm) -> Status {
+        ThreadPool pool(1);
+        TRESTLE_ASSIGN_OR_RETURN(auto node,
+                                 MakeNode(comm, {*roles, {Spec("t", 4, false)}, {0}, {}}, &pool));
+        const Status local =
+            comm.rank().value == 1 ? Status(StatusCode::kIoError, "gone") : Status();
+        auto first = node->client().Prepare({}, {LaneKeys(1)}, local);
+        EXPECT_EQ(first.status().root_message(), "gone");
+        if (comm.rank().value == 0) {
+          auto second = node->client().Prepare({}, {LaneKeys(1)}, Status());
+          EXPECT_EQ(second.status().ToString(), first.status().ToString());
+        }
+        return {};
+      },
+      {std::chrono::seconds(20)});
+  EXPECT_TRUE(ran.ok()) << ran.ToString();
+}
+
+// Else a worker that stops would leave the keys threads of the others inside the next Prepare.
+TEST(ExchangeFailure, AfterAFailedPushTheNextPrepareFailsOnEveryRankWithTheSameCause) {
+  const auto roles = AssignRoles(1, {"host", "host", "host"});
+  const Status ran = RunThreadRanks(
+      3,
+      [&](Communicator& comm) -> Status {
+        ThreadPool pool(1);
+        TRESTLE_ASSIGN_OR_RETURN(auto node,
+                                 MakeNode(comm, {*roles, {Spec("t", 4, false)}, {0}, {}}, &pool));
+        if (!node->is_worker()) {
+          EXPECT_EQ(node->Serve().root_message(), "disk is full");
+          return {};
+        }
+        Client& client = node->client();
+        const StepHeader header{Action::kTrain, 1, 1, 0, false};
+        const LaneKeys lane = {{{Key{1}}, {0, 1}}};
+        TRESTLE_ASSIGN_OR_RETURN(auto lookup, client.Prepare(header, {lane}, Status()));
+        TRESTLE_RETURN_IF_ERROR(client.Pull(*lookup));
+        const Status local =
+            comm.rank().value == 2 ? Status(StatusCode::kIoError, "disk is full") : Status();
+        EXPECT_EQ(client.Push(*lookup, false, local).status().root_message(), "disk is full");
+        EXPECT_EQ(client.Prepare(header, {lane}, Status()).status().root_message(), "disk is full");
+        return {};
+      },
+      {std::chrono::seconds(20)});
   EXPECT_TRUE(ran.ok()) << ran.ToString();
 }
 
