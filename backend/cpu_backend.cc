@@ -2,6 +2,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "backend/bridge.h"
 #include "backend/config_check.h"
@@ -176,13 +177,7 @@ void CpuBackend::RunLane(int thread, LanePosition position, bool training, LaneT
   CHECK_EQ(logits->size(), lane.rows);
   std::copy_n(logits->value, lane.rows, lane.logits);
   const Var loss = LogLossSum(tape, logits, lane.labels);
-  if (training) {
-    tape.Backward(loss);
-    for (size_t i = 0; i < lane.slots.size(); ++i) {  // inputs that the loss does not depend on
-      const SlotTensor& slot = lane.slots[i];
-      if (!input.slots[i]->has_grad) std::fill_n(slot.gradient, slot.count * slot.dim, 0.0f);
-    }
-  }
+  if (training) tape.Backward(loss);
   std::string what = runner.sums.AddLane(lane.rows, *loss->value, gradients, statistics);
   if (!what.empty() && (runner.bad_lane < 0 || position.lane < runner.bad_lane)) {
     runner.bad_lane = position.lane;

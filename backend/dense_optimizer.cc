@@ -9,6 +9,9 @@
 namespace trestle {
 namespace {
 
+// The rules below copy their settings into locals: members could be among the floats a loop writes,
+// and it would not be vectorized.
+
 // Settings with optimizer.proto's defaults; the one place that knows them.
 struct SgdSettings {
   float lr;
@@ -51,7 +54,8 @@ class Sgd final : public FlatOptimizer {
 
  private:
   void Update(int64_t, std::span<const float> g, std::span<float> w) override {
-    for (size_t i = 0; i < w.size(); ++i) w[i] -= s_.lr * g[i];
+    const float lr = s_.lr;
+    for (size_t i = 0; i < w.size(); ++i) w[i] -= lr * g[i];
   }
   SgdSettings s_;
 };
@@ -67,10 +71,11 @@ class Momentum final : public FlatOptimizer {
 
  private:
   void Update(int64_t, std::span<const float> g, std::span<float> w) override {
+    const auto [lr, momentum] = s_;
     float* v = state_[0].values.data();
     for (size_t i = 0; i < w.size(); ++i) {
-      v[i] = s_.momentum * v[i] + g[i];
-      w[i] -= s_.lr * v[i];
+      v[i] = momentum * v[i] + g[i];
+      w[i] -= lr * v[i];
     }
   }
   MomentumSettings s_;
@@ -89,10 +94,11 @@ class Adagrad final : public FlatOptimizer {
 
  private:
   void Update(int64_t, std::span<const float> g, std::span<float> w) override {
+    const float lr = s_.lr, epsilon = s_.epsilon;
     float* sum = state_[0].values.data();
     for (size_t i = 0; i < w.size(); ++i) {
       sum[i] += g[i] * g[i];
-      w[i] -= s_.lr * g[i] / (std::sqrt(sum[i]) + s_.epsilon);
+      w[i] -= lr * g[i] / (std::sqrt(sum[i]) + epsilon);
     }
   }
   AdagradSettings s_;
@@ -127,12 +133,12 @@ class Adam final : public FlatOptimizer {
     const double correction2 = 1.0 - Power(s_.beta2, step);
     const float rate = static_cast<float>(s_.lr / correction1);
     const float root = static_cast<float>(std::sqrt(correction2));
-    const float rest1 = 1.0f - s_.beta1;
-    const float rest2 = 1.0f - s_.beta2;
+    const float beta1 = s_.beta1, beta2 = s_.beta2, epsilon = s_.epsilon;
+    const float rest1 = 1.0f - beta1, rest2 = 1.0f - beta2;
     for (size_t i = 0; i < w.size(); ++i) {
-      m[i] = s_.beta1 * m[i] + rest1 * g[i];
-      v[i] = s_.beta2 * v[i] + rest2 * (g[i] * g[i]);
-      w[i] -= rate * m[i] / (std::sqrt(v[i]) / root + s_.epsilon);
+      m[i] = beta1 * m[i] + rest1 * g[i];
+      v[i] = beta2 * v[i] + rest2 * (g[i] * g[i]);
+      w[i] -= rate * m[i] / (std::sqrt(v[i]) / root + epsilon);
     }
   }
   AdamSettings s_;

@@ -5,8 +5,8 @@
 // "mlp.output.weight" of the last layer. They are the names in model files.
 //
 // Thread safety: construction by one thread; Forward is const and safe from any thread with its own
-// tape. Ownership: a layer keeps copies of its slices, so it may outlive nothing but the values
-// that the tape was given. Errors: settings must have passed their Check function (else CHECK).
+// tape. Ownership: a layer keeps copies of its slices and no pointer to the sets; values reach it
+// through the tape. Errors: settings must have passed their Check function (else CHECK).
 // Source: MODELS formulas, docs/models.md; Dice and the activation unit are DIN's (KDD 2018).
 #pragma once
 

@@ -39,9 +39,12 @@ void SubtractTerms(FixedUnit unit, std::span<const float> terms, int64_t* sums) 
   }
 }
 
-std::string Described(const std::string& what, float value) {
+// "gradient of mlp.0.weight: 4096 is beyond the limit of 2048", "...: NaN" whatever the NaN's sign.
+std::string Described(FixedUnit unit, const std::string& what, float value) {
+  if (std::isnan(value)) return what + ": NaN";
   std::ostringstream text;
-  text << what << ": " << value;
+  text << what << ": " << value << " is beyond the limit of "
+       << std::ldexp(1.0, 51 - unit.fraction_bits());
   return text.str();
 }
 
@@ -86,18 +89,18 @@ std::string StepSums::AddLane(int64_t rows, float loss, std::span<const float> g
 
 std::string StepSums::FirstBad(float loss, std::span<const float> gradients,
                                std::span<const float> statistics) const {
-  if (!unit_.IsTerm(loss)) return Described("sum of losses", loss);
+  if (!unit_.IsTerm(loss)) return Described(unit_, "sum of a lane's losses", loss);
   for (const FlatSlice& slice : parameters_->slices()) {
     if (gradients.empty()) break;
     for (float x : gradients.subspan(slice.offset, slice.size())) {
-      if (!unit_.IsTerm(x)) return Described("gradient of " + slice.name, x);
+      if (!unit_.IsTerm(x)) return Described(unit_, "gradient of " + slice.name, x);
     }
   }
   for (const FlatSlice& slice : statistics_->slices()) {
     if (statistics.empty()) break;
     for (float x : statistics.subspan(slice.offset, slice.size())) {
       if (IsAbsentStatistic(x)) break;
-      if (!unit_.IsTerm(x)) return Described("statistic " + slice.name, x);
+      if (!unit_.IsTerm(x)) return Described(unit_, "statistic " + slice.name, x);
     }
   }
   return {};

@@ -32,7 +32,7 @@ class StepSums {
 
   void Clear();
   // Adds a lane. Gradients and statistics are empty in evaluation. If a term is not finite or out
-  // of range, adds only to the bad lanes and returns its name: "gradient of mlp.0.weight: nan".
+  // of range, adds only to the bad lanes and returns its name: "gradient of mlp.0.weight: NaN".
   std::string AddLane(int64_t rows, float loss, std::span<const float> gradients,
                       std::span<const float> statistics);
   // Adds the sums of another thread and clears them.

@@ -82,9 +82,8 @@ Status ExchangeCommunicator::AllToAll(Operation op, std::span<const ConstBuffer>
 }
 
 Status ExchangeCommunicator::AllReduceSum(Operation op, std::span<int64_t> values) {
-  const size_t members = Begin(op).members.size();
   const TimePoint deadline = DeadlineFromNow();
-  if (members <= 2 || values.size_bytes() <= kSmallBytes) return SumWhole(op, deadline, values);
+  if (values.size_bytes() <= kSmallBytes) return SumWhole(op, deadline, values);
   return SumByPieces(op, deadline, values);
 }
 

@@ -4,10 +4,10 @@
 // of known peers, every deadline error can name who is missing, which a library's collective could
 // not.
 //
-// Algorithms, for n members and b bytes: all-reduce and broadcast of more than kSmallBytes among
-// more than two members go in two exchanges (each member owns a piece; pieces out, finished pieces
-// back: 2 b (n-1)/n bytes a member), smaller ones in one. Sums are integers, so their order does
-// not matter.
+// Algorithms, for n members and b bytes: an all-reduce of more than kSmallBytes goes in two
+// exchanges (each member sums its piece of everybody's values, then the finished pieces are shared:
+// 2 b (n-1)/n bytes a member; 84 us against 187 in one exchange at n = 2, b = 800,000), a smaller
+// one in one. So does a broadcast, if n > 2. Sums are integers, so their order does not matter.
 //
 // Thread safety: as communicator.h. Ownership: scratch memory is kept per stream and reused.
 // Errors: the first failure of an exchange breaks the communicator: later operations are

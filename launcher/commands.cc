@@ -1,17 +1,22 @@
 #include "launcher/commands.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
-#include "launcher/config.h"
-#include "launcher/job_plan.h"
 #include "base/nearest_name.h"
+#include "launcher/config.h"
+#include "launcher/config_docs.h"
+#include "launcher/doctor.h"
+#include "launcher/job_plan.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
+#include "launcher/synth/plant.h"
 #include "launcher/version.h"
 
 namespace trestle {
@@ -23,7 +28,11 @@ struct Arguments {
   std::vector<std::string> set;
   std::string model_dir;
   std::string digest_dir;
+  std::string doctor_dir = "runs";
   bool print = false;
+  PlantSettings plant;
+  std::string plant_dir;
+  int threads = 0;  // 0: all cores
 };
 
 // All ranks of a job get the same command line, so the first tells what is wrong with it.
@@ -50,6 +59,21 @@ int CheckConfig(const Arguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
+int RunDoctor(const Arguments& arguments) {
+  const std::vector<Finding> findings = Examine(Machine::This(), arguments.doctor_dir);
+  std::cout << FindingsText(findings);
+  return ExitCode(HasProblem(findings) ? StatusCode::kUnsupported : StatusCode::kOk);
+}
+
+int SynthPlant(const Arguments& arguments) {
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  ThreadPool pool(arguments.threads > 0 ? arguments.threads : cores);
+  const Result<PlantReport> report = WritePlant(arguments.plant, arguments.plant_dir, pool);
+  if (!report.ok()) return Finish(report.status());
+  std::cout << PlantReportText(*report, arguments.plant_dir);
+  return ExitCode(StatusCode::kOk);
+}
+
 RunOptions OptionsOf(const Arguments& arguments) {
   return {LoadConfig(arguments.config, arguments.set), arguments.model_dir};
 }
@@ -64,7 +88,9 @@ class CommandLine {
     app_.footer("Settings: `trestle config docs`. Exit codes: docs/errors.md.");
     AddTrain();
     AddEval();
+    AddDoctor();
     AddConfig();
+    AddSynth();
     AddDigest();
   }
 
@@ -113,13 +139,41 @@ class CommandLine {
         ->type_name("DIR");
   }
 
+  void AddDoctor() {
+    CLI::App* doctor = Add(&app_, "doctor", "Look at this machine for what would hurt a run",
+                           [this] { return RunDoctor(arguments_); });
+    doctor->add_option("DIR", arguments_.doctor_dir, "folder that runs are written to")
+        ->capture_default_str();
+  }
+
   void AddConfig() {
     CLI::App* config = app_.add_subcommand("config", "Check configs, show what can be set");
     config->require_subcommand(1);
     CLI::App* check = Add(config, "check", "Read and check a config, and say all that is wrong",
                           [this] { return CheckConfig(arguments_); });
     AddConfigArguments(check);
+    Add(config, "docs", "Print docs/config.md: every setting, its default, range and meaning", [] {
+      std::cout << ConfigDocs();
+      return ExitCode(StatusCode::kOk);
+    });
     check->add_flag("--print", arguments_.print, "print the effective config");
+  }
+
+  void AddSynth() {
+    CLI::App* synth = app_.add_subcommand("synth", "Write data whose best possible AUC is known");
+    synth->require_subcommand(1);
+    CLI::App* plant =
+        Add(synth, "plant", "Clicks that depend on what a history has in common with the candidate",
+            [this] { return SynthPlant(arguments_); });
+    PlantSettings& s = arguments_.plant;
+    plant->add_option("DIR", arguments_.plant_dir, "folder for the Parquet files")->required();
+    plant->add_option("--rows", s.rows, "rows, 90 % of them to train with")->capture_default_str();
+    plant->add_option("--categories", s.categories, "categories, of 20 items each on average")
+        ->capture_default_str();
+    plant->add_option("--interests", s.interests, "categories a user likes")->capture_default_str();
+    plant->add_option("--seed", s.seed, "other seeds, other data")->capture_default_str();
+    plant->add_option("--threads", arguments_.threads, "the same bytes at any number")
+        ->check(CLI::Range(1, 1024));
   }
 
   void AddDigest() {
@@ -142,6 +196,7 @@ class CommandLine {
     std::string name;
     const CLI::App* app = Innermost(&name);
     const std::string cure = "See `trestle " + name + "--help`";
+    if (!name.empty()) name.back() = ':', name += ' ';
     const std::vector<std::string> extras = app_.remaining(true);
     if (extras.empty()) {
       return {StatusCode::kInvalidConfig, name + error.what() + ". " + cure};

@@ -8,11 +8,11 @@
 
 #include "base/fixed_point.h"
 #include "base/hash.h"
+#include "base/nearest_name.h"
 #include "launcher/config/override.h"
 #include "launcher/config/problems.h"
 #include "launcher/config/ranges.h"
 #include "launcher/config/text_reader.h"
-#include "base/nearest_name.h"
 
 namespace trestle {
 namespace {

@@ -56,10 +56,11 @@ std::string MetricLine(const std::string& name, const Evaluation& evaluation) {
   const Metrics& m = evaluation.metrics;
   std::string line = Format("%s  auc %.4f", name.c_str(), m.auc);
   if (m.gauc) line += Format("  gauc %.4f", *m.gauc);
-  return line + Format("  log loss %.4f  normalized entropy %.4f  predicted/observed %.4f"
-                       "  (%ld rows, %.1f %% of keys unseen)",
-                       m.log_loss, m.normalized_entropy, m.pcoc, m.rows,
-                       100 * evaluation.unseen_share);
+  return line + Format(
+                    "  log loss %.4f  normalized entropy %.4f  predicted/observed %.4f"
+                    "  (%ld rows, %.1f %% of keys unseen)",
+                    m.log_loss, m.normalized_entropy, m.pcoc, m.rows,
+                    100 * evaluation.unseen_share);
 }
 
 }  // namespace
@@ -77,8 +78,8 @@ Status Job::SetUp(const std::string& command) {
 }
 
 Status Job::Check() {
-  TRESTLE_RETURN_IF_ERROR(AgreeOnFacts(comm_, {{"the config", Hex(ConfigHash(loaded_.config))},
-                                               {"the program", BuildFacts()}}));
+  TRESTLE_RETURN_IF_ERROR(AgreeOnFacts(
+      comm_, {{"the config", Hex(ConfigHash(loaded_.config))}, {"the program", BuildFacts()}}));
   auto plan = MakeJobPlan(loaded_);
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, plan.status()));
   plan_ = *std::move(plan);
@@ -86,8 +87,8 @@ Status Job::Check() {
 
   Status device;
   if (loaded_.config.cluster().device() == GPU) {
-    device = {StatusCode::kUnsupported, loaded_.Place("cluster.device") +
-                                            ": this build has no GPU plugin; use AUTO or CPU"};
+    device = {StatusCode::kUnsupported,
+              loaded_.Place("cluster.device") + ": this build has no GPU plugin; use AUTO or CPU"};
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, device));
 
@@ -135,7 +136,8 @@ Status Job::ShareStatistics() {
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kStatistics, mine.status()));
   std::string bytes;
   for (const auto& block : *mine) {
-    bytes.append(reinterpret_cast<const char*>(block.data()), block.size() * sizeof(NumericStatistics));
+    bytes.append(reinterpret_cast<const char*>(block.data()),
+                 block.size() * sizeof(NumericStatistics));
   }
   TRESTLE_ASSIGN_OR_RETURN(const auto all, comm_.AllGather(kStatistics, bytes));
   for (const std::string& part : all) {
@@ -165,13 +167,20 @@ Status Job::OpenRunFolder(const std::string& command) {
   options.live = isatty(STDOUT_FILENO) != 0;
   options.interval_s = loaded_.config.train().log_every_s();
   progress_ = std::make_unique<Progress>(options, clock_, *log_);
-  return log_->Write("start", {{"command", command},
-                               {"ranks", int64_t{comm_.size()}},
-                               {"config", Hex(ConfigHash(loaded_.config))}});
+  progress_->Log("start", {{"command", command},
+                           {"ranks", int64_t{comm_.size()}},
+                           {"config", Hex(ConfigHash(loaded_.config))}});
+  return {};
 }
 
 Status Job::BuildParts() {
-  auto node = MakeNode(comm_, {roles_, plan_.tables, plan_.slot_tables, plan_.unit}, pool_.get());
+  NodeOptions options;
+  options.roles = roles_;
+  options.tables = plan_.tables;
+  options.slot_tables = plan_.slot_tables;
+  options.unit = plan_.unit;
+  options.fail_bad_steps = loaded_.config.train().on_bad_step() == Train::STOP;
+  auto node = MakeNode(comm_, std::move(options), pool_.get());
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, node.status()));
   node_ = *std::move(node);
   Status built;
@@ -187,7 +196,8 @@ void Job::Greet(const std::string& command) {
   const auto workers = static_cast<int>(roles_.workers.size());
   const std::string servers =
       loaded_.config.cluster().servers() > 0
-          ? Format("%d dedicated servers, %d workers", static_cast<int>(roles_.servers.size()), workers)
+          ? Format("%d dedicated servers, %d workers", static_cast<int>(roles_.servers.size()),
+                   workers)
           : Format("%d %s", comm_.size(), comm_.size() == 1 ? "rank" : "ranks");
   progress_->Say(Format("trestle %s %s: %s, %d %s each, %d lanes of %ld rows, %s", command.c_str(),
                         loaded_.path.c_str(), servers.c_str(), threads_,
@@ -197,10 +207,16 @@ void Job::Greet(const std::string& command) {
     progress_->Say(Format("note: %d threads in all for %d lanes: %d will idle; raise batch.lanes",
                           workers * threads_, plan_.lanes, workers * threads_ - plan_.lanes));
   }
-  if (train_) {
-    progress_->Say(Format("train: %ld rows in %zu files, %ld blocks", train_->rows(),
-                          train_->files().size(), train_->blocks()));
+  if (!train_) return;
+  int64_t largest = 0;
+  for (const InputFile& file : train_->files()) {
+    for (const int64_t rows : file.block_rows) largest = std::max(largest, rows);
   }
+  const int64_t lanes = plan_.lanes / workers + (plan_.lanes % workers != 0);
+  progress_->Say(Format(
+      "train: %ld rows in %zu files; a rank holds up to %ld of %ld blocks, of at most %ld rows",
+      train_->rows(), train_->files().size(), std::min(lanes, train_->blocks()), train_->blocks(),
+      largest));
 }
 
 Trainer Job::MakeTrainer() {
@@ -252,13 +268,15 @@ Status Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
   progress_->Say(Format("epoch %ld/%ld  %ld steps in %s, %.0f rows/s, loss %.4f", epoch + 1, epochs,
                         pass.steps, FormatDuration(seconds).c_str(),
                         static_cast<double>(pass.rows) / seconds, pass.loss));
-  progress_->Say(Format("ledger  %ld rows read, %ld rejected, %ld expected, hash %s%s", pass.ledger.read,
-                        pass.ledger.rejected, train_->rows(), Hex(pass.ledger.hash).c_str(),
+  progress_->Say(Format("ledger  %ld rows read, %ld rejected, %ld expected, hash %s%s",
+                        pass.ledger.read, pass.ledger.rejected, train_->rows(),
+                        Hex(pass.ledger.hash).c_str(),
                         pass.stopped ? " (stopped early)" : ": closed"));
   RunLog::Fields fields = {{"epoch", epoch + 1}, {"seconds", seconds}, {"loss", pass.loss}};
   const RunLog::Fields ledger = LedgerFields(pass);
   fields.insert(fields.end(), ledger.begin(), ledger.end());
-  return log_->Write("epoch", fields);
+  progress_->Log("epoch", fields);
+  return {};
 }
 
 Status Job::EvaluateTest(Trainer& trainer) {
@@ -271,7 +289,8 @@ Status Job::EvaluateTest(Trainer& trainer) {
   last_metrics_ = MetricFields(evaluation);
   RunLog::Fields fields = {{"step", trainer.step()}, {"set", std::string("test")}};
   fields.insert(fields.end(), last_metrics_.begin(), last_metrics_.end());
-  return log_->Write("eval", fields);
+  progress_->Log("eval", fields);
+  return {};
 }
 
 Status Job::Finish() {
@@ -280,29 +299,28 @@ Status Job::Finish() {
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum(kSetUp, facts));
   steps_ = facts[0];
   stopped_ = facts[1] != 0;
-  TRESTLE_ASSIGN_OR_RETURN(const std::string digest,
-                           ModelDigest(comm_, *node_, plan_.tables, leader_,
-                                       backend_ ? backend_->Digest() : 0));
+  TRESTLE_ASSIGN_OR_RETURN(
+      const std::string digest,
+      ModelDigest(comm_, *node_, plan_.tables, leader_, backend_ ? backend_->Digest() : 0));
   const ModelInfo info{steps_, !stopped_, Canonical(loaded_.config), statistics_};
-  TRESTLE_RETURN_IF_ERROR(SaveModel(comm_, fs_, model_folder(), *node_, plan_.tables, backend_.get(),
-                                    leader_, info, digest));
+  TRESTLE_RETURN_IF_ERROR(SaveModel(comm_, fs_, model_folder(), *node_, plan_.tables,
+                                    backend_.get(), leader_, info, digest));
   progress_->Say(Format("model  %s (step %ld)", model_folder().c_str(), steps_));
   progress_->Say("digest " + digest);
   Status written;
   if (leads()) {
     RunLog::Fields summary = {{"digest", digest}, {"step", steps_}, {"complete", !stopped_}};
     summary.insert(summary.end(), last_metrics_.begin(), last_metrics_.end());
-    written = log_->Write("end", summary);
-    if (written.ok()) {
-      written = WriteFileAtomically(fs_, folder() + "/summary.json", RunLog::ToJson(summary) + "\n");
-    }
+    progress_->Log("end", summary);
+    written = WriteFileAtomically(fs_, folder() + "/summary.json", RunLog::ToJson(summary) + "\n");
   }
   return AgreeOnStatus(comm_, kSetUp, written);
 }
 
 Status Job::Evaluate(const std::string& model) {
   if (loaded_.config.data().test().empty()) {
-    const Status nothing(StatusCode::kInvalidConfig, loaded_.path + ": data.test names no files to evaluate");
+    const Status nothing(StatusCode::kInvalidConfig,
+                         loaded_.path + ": data.test names no files to evaluate");
     return AgreeOnStatus(comm_, kSetUp, nothing);
   }
   auto info = LoadModel(comm_, fs_, model.empty() ? model_folder() : model, *node_, backend_.get());

@@ -2,8 +2,8 @@
 // network, input), gives the rank its role and runs the passes; what is computed in a step is the
 // trainer's (worker/trainer.h) and the servers' (ps/node.h).
 //
-// Collective: every method, by all ranks. Errors: agreed on by all ranks; Status::from_peer() is true on
-// the ranks that only heard of it.
+// Collective: every method, by all ranks. Errors: agreed on by all ranks; Status::from_peer() is
+// true on the ranks that only heard of it.
 #pragma once
 
 #include <memory>
@@ -42,7 +42,7 @@ class Job {
   const std::string& folder() const { return loaded_.config.checkpoint().dir(); }
   std::string model_folder() const { return folder() + "/model"; }
 
-  Status Check();                        // config, build, instruction set: the same everywhere
+  Status Check();  // config, build, instruction set: the same everywhere
   Status OpenInput();
   Status ShareStatistics();
   Status OpenRunFolder(const std::string& command);
@@ -52,7 +52,7 @@ class Job {
   Status TrainEpochs(Trainer& trainer);
   Status TrainEpoch(Trainer& trainer, int64_t epoch);
   Status EvaluateTest(Trainer& trainer);
-  Status Finish();                       // digest, model, summary
+  Status Finish();  // digest, model, summary
 
   Communicator& comm_;
   const LoadedConfig& loaded_;
@@ -61,8 +61,8 @@ class Job {
   JobPlan plan_;
   std::string instruction_set_;
   Roles roles_;
-  Rank leader_;                          // lowest worker: prints, writes metrics.jsonl
-  int worker_ = -1;                      // index among the workers, -1: a dedicated server
+  Rank leader_;      // lowest worker: prints, writes metrics.jsonl
+  int worker_ = -1;  // index among the workers, -1: a dedicated server
   int threads_ = 1;
   std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<Dataset> train_, test_;  // test_ null: none configured

@@ -38,10 +38,11 @@ void CheckTableNames(const Config& config, const Schema& schema, Mistakes* mista
     const auto named = [&](const TableColumn& column) { return column.name == entry.name(); };
     if (std::any_of(schema.tables.begin(), schema.tables.end(), named)) continue;
     std::string known;
-    for (const TableColumn& column : schema.tables) known += (known.empty() ? "" : ", ") + column.name;
-    mistakes->Add({StatusCode::kInvalidConfig, "tables[" + entry.name() +
-                                                   "].name: no feature has this table; there are " +
-                                                   known});
+    for (const TableColumn& column : schema.tables)
+      known += (known.empty() ? "" : ", ") + column.name;
+    mistakes->Add(
+        {StatusCode::kInvalidConfig,
+         "tables[" + entry.name() + "].name: no feature has this table; there are " + known});
   }
 }
 

@@ -1,5 +1,6 @@
 // JobPlan: all that follows from the config alone: the schema, every table's settings, the model's
-// inputs, seeds, lanes. Pure: reads no file and talks to no rank, so `trestle config check` uses it too.
+// inputs, seeds, lanes. Pure: reads no file and talks to no rank, so `trestle config check` uses it
+// too.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +16,14 @@
 namespace trestle {
 
 struct JobPlan {
-  Schema schema;                      // with the dims of `tables` applied
-  std::vector<TableSpec> tables;      // per Schema::tables
-  std::vector<int> slot_tables;       // per Schema::slots
+  Schema schema;                  // with the dims of `tables` applied
+  std::vector<TableSpec> tables;  // per Schema::tables
+  std::vector<int> slot_tables;   // per Schema::slots
   ModelInputSpec inputs;
   uint64_t seed = 0;
   int64_t batch_rows = 0;
   int lanes = 0;
-  int64_t lane_rows = 0;              // the most rows a lane can have
+  int64_t lane_rows = 0;  // the most rows a lane can have
   FixedUnit unit;
 
   std::vector<uint64_t> TableSeeds() const;

@@ -158,7 +158,8 @@ Json DescribeDense(DenseBackend& backend) {
 Json DescribeStatistics(const std::vector<NumericStatistics>& statistics) {
   Json list = Json::array();
   for (const NumericStatistics& s : statistics) {
-    list.push_back({{"count", s.count}, {"mean", s.mean}, {"std", s.std}, {"min", s.min}, {"max", s.max}});
+    list.push_back(
+        {{"count", s.count}, {"mean", s.mean}, {"std", s.std}, {"min", s.min}, {"max", s.max}});
   }
   return list;
 }
@@ -175,7 +176,8 @@ Result<Json> ReadModelJson(FileSystem& fs, const std::string& folder) {
   }
   Json model = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (model.is_discarded() || !model.is_object()) return Corrupt(path, "not a JSON object");
-  for (const char* field : {"format", "step", "complete", "config", "digest", "files", "dense", "numeric"}) {
+  for (const char* field :
+       {"format", "step", "complete", "config", "digest", "files", "dense", "numeric"}) {
     if (!model.contains(field)) return Corrupt(path, std::string("has no \"") + field + "\"");
   }
   if (model["format"] != kFormat) {
@@ -191,21 +193,23 @@ Result<std::string> ReadChecked(FileSystem& fs, const std::string& folder, const
   TRESTLE_ASSIGN_OR_RETURN(std::string text, fs.Read(path));
   const auto bytes = file.at("bytes").get<int64_t>();
   if (static_cast<int64_t>(text.size()) != bytes) {
-    return Corrupt(path, std::to_string(bytes) + " bytes expected, " + std::to_string(text.size()) +
-                             " found");
+    return Corrupt(
+        path, std::to_string(bytes) + " bytes expected, " + std::to_string(text.size()) + " found");
   }
   if (const std::string sum = ChecksumOf(text); sum != file.at("checksum")) {
-    return Corrupt(path, "checksum " + file.at("checksum").get<std::string>() + " expected, " + sum +
-                             " found");
+    return Corrupt(path, "checksum " + file.at("checksum").get<std::string>() + " expected, " +
+                             sum + " found");
   }
   return text;
 }
 
 // Inserts the rows of this server's partitions.
-Status LoadRows(const std::string& path, const std::string& text, Node& node, EmbeddingTable& table) {
+Status LoadRows(const std::string& path, const std::string& text, Node& node,
+                EmbeddingTable& table) {
   const int dim = table.spec().dim;
   const size_t row_bytes = RowBytes(dim, table.state_width());
-  if (text.size() % row_bytes != 0) return Corrupt(path, "not a whole number of rows of this table");
+  if (text.size() % row_bytes != 0)
+    return Corrupt(path, "not a whole number of rows of this table");
   std::vector<float> values(static_cast<size_t>(dim + table.state_width()));
   for (size_t at = 0; at < text.size(); at += row_bytes) {
     RowHeader header;
@@ -237,7 +241,8 @@ Status LoadDense(const std::string& path, const std::string& text, const Json& d
 bool IsShardOf(const std::string& file, const std::string& table) {
   const std::string prefix = table + "-";
   constexpr size_t kSuffix = sizeof("00000-of-00000.rows") - 1;
-  return file.size() == prefix.size() + kSuffix && file.starts_with(prefix) && file.ends_with(".rows");
+  return file.size() == prefix.size() + kSuffix && file.starts_with(prefix) &&
+         file.ends_with(".rows");
 }
 
 Status LoadFiles(FileSystem& fs, const std::string& folder, const Json& model, Node& node,
@@ -310,10 +315,17 @@ Status SaveModel(Communicator& comm, FileSystem& fs, const std::string& folder, 
   TRESTLE_ASSIGN_OR_RETURN(const auto all, comm.Gather(kSaving, mine->dump(), leader));
   Status written;
   if (leads) {
-    Json model{{"format", kFormat},     {"step", info.step},     {"complete", info.complete},
-               {"digest", digest},      {"config", info.config}, {"numeric", DescribeStatistics(info.statistics)},
-               {"dense", DescribeDense(*backend)}, {"tables", Json::array()}, {"files", Json::array()}};
-    for (const TableSpec& spec : specs) model["tables"].push_back({{"name", spec.name}, {"dim", spec.dim}});
+    Json model{{"format", kFormat},
+               {"step", info.step},
+               {"complete", info.complete},
+               {"digest", digest},
+               {"config", info.config},
+               {"numeric", DescribeStatistics(info.statistics)},
+               {"dense", DescribeDense(*backend)},
+               {"tables", Json::array()},
+               {"files", Json::array()}};
+    for (const TableSpec& spec : specs)
+      model["tables"].push_back({{"name", spec.name}, {"dim", spec.dim}});
     for (const std::string& files : all) {
       for (Json& file : Json::parse(files)) model["files"].push_back(std::move(file));
     }
@@ -322,8 +334,8 @@ Status SaveModel(Communicator& comm, FileSystem& fs, const std::string& folder, 
   return AgreeOnStatus(comm, kSaving, written);
 }
 
-Result<ModelInfo> LoadModel(Communicator& comm, FileSystem& fs, const std::string& folder, Node& node,
-                            DenseBackend* backend) {
+Result<ModelInfo> LoadModel(Communicator& comm, FileSystem& fs, const std::string& folder,
+                            Node& node, DenseBackend* backend) {
   auto info = CatchJsonErrors(folder, [&] { return LoadLocally(fs, folder, node, backend); });
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm, kLoading, info.status()));
   return info;

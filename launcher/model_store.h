@@ -1,11 +1,14 @@
-// ModelStore: the trained model on disk in a plain form that `eval` reads. (Checkpoints, with resume,
-// come in a format of their own; what they need from the tables and the backend is what is used here.)
+// ModelStore: the trained model on disk in a plain form that `eval` reads. (Checkpoints, with
+// resume, come in a format of their own; what they need from the tables and the backend is what is
+// used here.)
 //
 //   model/model.json                       what, how large, checksums, digest, effective config
-//   model/<table>-00001-of-00003.rows      one file a table and server: rows in the order of partitions:
+//   model/<table>-00001-of-00003.rows      one file a table and server: rows in the order of
+//   partitions:
 //                                          u64 key, u64 occurrences, u64 samples, i64 last step,
 //                                          f32 weights[dim], f32 state[state_width]; little endian
-//   model/dense.f32                        the backend's State(), vector after vector, f32 little endian
+//   model/dense.f32                        the backend's State(), vector after vector, f32 little
+//   endian
 //
 // model.json is written last, atomically: a folder without it is no model.
 // Collective: Save, Load and ModelDigest by all ranks. Errors: kIoError, kCorrupt (file, expected,
@@ -26,8 +29,8 @@ namespace trestle {
 
 struct ModelInfo {
   int64_t step = 0;
-  bool complete = true;             // false: the run was stopped early
-  std::string config;               // canonical text
+  bool complete = true;  // false: the run was stopped early
+  std::string config;    // canonical text
   std::vector<NumericStatistics> statistics;
 };
 
@@ -42,8 +45,8 @@ Status SaveModel(Communicator& comm, FileSystem& fs, const std::string& folder, 
                  const ModelInfo& info, const std::string& digest);
 
 // Loads into an empty node and backend of the same config; at any number of servers.
-Result<ModelInfo> LoadModel(Communicator& comm, FileSystem& fs, const std::string& folder, Node& node,
-                            DenseBackend* backend);
+Result<ModelInfo> LoadModel(Communicator& comm, FileSystem& fs, const std::string& folder,
+                            Node& node, DenseBackend* backend);
 
 // What model.json says of the digest, after verifying every file's checksum. One process.
 Result<std::string> StoredDigest(FileSystem& fs, const std::string& folder);

@@ -40,7 +40,8 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
     status = body(job);
   }
   if (!status.ok() && !status.from_peer()) ReportError(status, std::cerr);
-  if (comm.ok() && BreaksTheJob(status.code())) (*comm)->Abort(ExitCode(status.code()), status.ToString());
+  if (comm.ok() && BreaksTheJob(status.code()))
+    (*comm)->Abort(ExitCode(status.code()), "");  // reported already
   return status;
 }
 

@@ -1,7 +1,9 @@
 #include "worker/block_arrow.h"
 
 #include <arrow/buffer.h>
+#include <arrow/io/file.h>
 #include <arrow/result.h>
+#include <arrow/status.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -5,15 +5,23 @@
 #include <arrow/io/file.h>
 #include <arrow/status.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "base/status.h"
 
+namespace arrow {
+class Status;
+namespace io {
+class ReadableFile;
+}
+}  // namespace arrow
+
 namespace trestle {
 
-// Arrow's status as one line of kInvalidData (kOutOfMemory, kIoError where it is that), after
-// `where`.
+// Arrow's status as one line after `where`: kOutOfMemory where it is that, else kInvalidData (Arrow
+// does not tell a failed read from a cut file).
 Status FromArrow(const arrow::Status& status, const std::string& where);
 
 // "path: reason" of the system if the file cannot be opened.

@@ -1,6 +1,7 @@
 #include "worker/block_file.h"
 
 #include <arrow/buffer.h>
+#include <arrow/io/file.h>
 #include <arrow/result.h>
 
 #include <string_view>

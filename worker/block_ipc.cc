@@ -2,6 +2,7 @@
 // not how many rows they have; that is in each batch's own header, read once at opening.
 #include <arrow/array.h>
 #include <arrow/chunked_array.h>
+#include <arrow/io/file.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>

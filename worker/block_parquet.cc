@@ -1,5 +1,6 @@
 // Parquet as blocks: one row group is one block. The footer is parsed once and handed to every
 // reader.
+#include <arrow/io/file.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
 #include <parquet/arrow/reader.h>

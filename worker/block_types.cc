@@ -65,9 +65,19 @@ KeyKind KeyKindOf(ColumnRole role, const arrow::DataType& type) {
   return ScalarKeyKind(*checked_cast<const arrow::BaseListType&>(type).value_type());
 }
 
+namespace {
+
+// Parquet strings are asked for as dictionaries; the user knows them as strings.
+std::string TypeName(const arrow::DataType& type) {
+  if (type.id() != arrow::Type::DICTIONARY) return type.ToString();
+  return checked_cast<const arrow::DictionaryType&>(type).value_type()->ToString();
+}
+
+}  // namespace
+
 std::string TypeProblem(ColumnRole role, const arrow::DataType& type) {
   if (IsAllowed(role, type)) return "";
-  return "is " + type.ToString() + "; " + Allowed(role);
+  return "is " + TypeName(type) + "; " + Allowed(role);
 }
 
 }  // namespace trestle

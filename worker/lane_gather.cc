@@ -59,7 +59,7 @@ void GatherRows(const Schema& schema, const Block& block, std::span<const int32_
   lane->labels.resize(at + rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto row = static_cast<size_t>(rows[i]);
-    std::copy_n(&block.numeric[row * width], width, &lane->numeric[(at + i) * width]);
+    std::copy_n(block.numeric.data() + row * width, width, lane->numeric.data() + (at + i) * width);
     lane->labels[at + i] = block.labels[row];
   }
   if (block.group.keys) {

@@ -1,8 +1,10 @@
 #include "worker/progress.h"
 
+#include <glog/logging.h>
 #include <unistd.h>
 
 #include <cmath>
+#include <utility>
 
 #include "worker/metrics.h"
 
@@ -10,7 +12,6 @@ namespace trestle {
 namespace {
 
 constexpr double kLiveInterval_s = 0.1;
-constexpr double kLogInterval_s = 5;  // lines of metrics.jsonl from a live terminal
 
 template <class... Args>
 std::string Format(const char* format, Args... args) {
@@ -44,8 +45,9 @@ void Progress::BeginPass(const std::string& name, int64_t steps) {
   pass_ = name;
   pass_steps_ = steps;
   pass_done_ = 0;
-  pass_start_ = last_report_ = clock_.Now();
+  pass_start_ = window_start_ = last_drawn_ = clock_.Now();
   window_ = {};
+  auc_ = NAN;
   logits_.clear();
   labels_.clear();
 }
@@ -59,67 +61,69 @@ void Progress::AddPredictions(const float* logits, const float* labels, int64_t 
   labels_.insert(labels_.end(), labels, labels + rows);
 }
 
-Status Progress::Step(int64_t step, int64_t rows, double loss_sum) {
+void Progress::Step(int64_t step, int64_t rows, double loss_sum) {
   ++pass_done_;
   window_.rows += rows;
   window_.loss_sum += loss_sum;
-  const double elapsed_s = Seconds(clock_.Now() - last_report_);
-  const bool last = pass_done_ == pass_steps_;
-  if (options_.live && options_.out && !last && elapsed_s >= kLiveInterval_s &&
-      elapsed_s < kLogInterval_s) {
-    if (pass_done_ % 8 == 0) {
-      Print(Line(step, static_cast<double>(window_.rows) / elapsed_s,
-                 window_.loss_sum / static_cast<double>(window_.rows), NAN));
-    }
-    return {};
+  const Clock::Duration now = clock_.Now();
+  if (pass_done_ == pass_steps_ || Seconds(now - window_start_) >= options_.interval_s) {
+    Report(step, now);
+  } else if (options_.live && Seconds(now - last_drawn_) >= kLiveInterval_s) {
+    Print(Line(step, now));
   }
-  if (!last && elapsed_s < (options_.live ? kLogInterval_s : options_.interval_s)) return {};
-  return Report(step, elapsed_s);
 }
 
-Status Progress::Report(int64_t step, double elapsed_s) {
-  const double rows_per_s = static_cast<double>(window_.rows) / std::max(elapsed_s, 1e-9);
-  const double loss = window_.rows ? window_.loss_sum / static_cast<double>(window_.rows) : NAN;
-  const double auc = ExactAuc(logits_, labels_);
-  if (options_.out) Print(Line(step, rows_per_s, loss, auc));
-  TRESTLE_RETURN_IF_ERROR(log_.Write("train", {{"pass", pass_},
-                                               {"step", step},
-                                               {"rows", window_.rows},
-                                               {"rows_per_s", rows_per_s},
-                                               {"loss", loss},
-                                               {"window_auc", auc},
-                                               {"memory_mib", ResidentMiB()}}));
+void Progress::Report(int64_t step, Clock::Duration now) {
+  auc_ = ExactAuc(logits_, labels_);
+  Print(Line(step, now));
+  Log("train", {{"pass", pass_},
+                {"step", step},
+                {"rows", window_.rows},
+                {"rows_per_s", RowsPerSecond(now)},
+                {"loss", Loss()},
+                {"window_auc", auc_},
+                {"memory_mib", ResidentMiB()}});
   window_ = {};
-  last_report_ = clock_.Now();
+  window_start_ = clock_.Now();
   logits_.clear();
   labels_.clear();
-  return {};
 }
 
-std::string Progress::Line(int64_t step, double rows_per_s, double loss, double auc) const {
-  const double pass_s = Seconds(clock_.Now() - pass_start_);
-  const double left_s = pass_s / static_cast<double>(pass_done_) *
+double Progress::RowsPerSecond(Clock::Duration now) const {
+  return static_cast<double>(window_.rows) / std::max(Seconds(now - window_start_), 1e-9);
+}
+
+double Progress::Loss() const {
+  return window_.rows ? window_.loss_sum / static_cast<double>(window_.rows) : NAN;
+}
+
+std::string Progress::Line(int64_t step, Clock::Duration now) const {
+  const double left_s = Seconds(now - pass_start_) / static_cast<double>(pass_done_) *
                         static_cast<double>(pass_steps_ - pass_done_);
   std::string line = Format("%s  step %ld (%ld/%ld)  %.0f rows/s  loss %.4f", pass_.c_str(), step,
-                            pass_done_, pass_steps_, rows_per_s, loss);
-  if (!std::isnan(auc)) line += Format("  auc %.4f", auc);
-  line += Format("  %ld MiB  %s left", ResidentMiB(), FormatDuration(left_s).c_str());
-  return line;
+                            pass_done_, pass_steps_, RowsPerSecond(now), Loss());
+  if (!std::isnan(auc_)) line += Format("  auc %.4f", auc_);
+  return line + Format("  %ld MiB  %s left", ResidentMiB(), FormatDuration(left_s).c_str());
 }
 
 void Progress::Print(const std::string& line) {
-  if (options_.live) {
-    std::fprintf(options_.out, "\r\033[K%s", line.c_str());
-    line_open_ = true;
-  } else {
-    std::fprintf(options_.out, "%s\n", line.c_str());
-  }
+  if (!options_.out) return;
+  last_drawn_ = clock_.Now();
+  std::fprintf(options_.out, options_.live ? "\r\033[K%s" : "%s\n", line.c_str());
+  line_open_ = options_.live;
   std::fflush(options_.out);
 }
 
 void Progress::EndPass() {
   if (line_open_) std::fprintf(options_.out, "\n");
   line_open_ = false;
+}
+
+void Progress::Log(const std::string& event, const RunLog::Fields& fields) {
+  const Status written = log_.Write(event, fields);
+  if (written.ok() || std::exchange(log_failed_, true)) return;
+  LOG(ERROR) << written.ToString();
+  Say("warning: metrics.jsonl is no longer written: " + written.ToString());
 }
 
 void Progress::Say(const std::string& line) {

@@ -1,6 +1,5 @@
-// Progress: what a person sees while a run goes on, on rank 0: one live line on a terminal, plain lines
-// now and then when piped. Results never depend on it.
-// Thread safety: one thread.
+// Progress: what a person sees while a run goes on, on rank 0: one live line on a terminal, plain
+// lines now and then when piped. Results never depend on it. Thread safety: one thread.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +16,8 @@ class Progress {
  public:
   struct Options {
     std::FILE* out = nullptr;  // null: silent
-    bool live = false;         // rewrite one line
-    double interval_s = 10;    // between plain lines; live ones come ten a second
+    bool live = false;         // rewrite one line, ten times a second
+    double interval_s = 10;    // a window: between plain lines, and between lines of metrics.jsonl
   };
   // What a window of steps adds.
   struct Window {
@@ -31,16 +30,21 @@ class Progress {
   // A pass begins: "epoch 1/2" or "evaluating", with its number of steps.
   void BeginPass(const std::string& name, int64_t steps);
   // A step is done. rows and loss_sum are global; logits and labels are those of this rank's lanes.
-  Status Step(int64_t step, int64_t rows, double loss_sum);
+  void Step(int64_t step, int64_t rows, double loss_sum);
   void AddPredictions(const float* logits, const float* labels, int64_t rows);
   // Ends the live line, if any.
   void EndPass();
+  // A line of metrics.jsonl. One that cannot be written (a full disk) does not end the run: it is
+  // said once, here and in the rank's log.
+  void Log(const std::string& event, const RunLog::Fields& fields);
   // A line of its own, above the live one.
   void Say(const std::string& line);
 
  private:
-  Status Report(int64_t step, double elapsed_s);
-  std::string Line(int64_t step, double rows_per_s, double loss, double auc) const;
+  void Report(int64_t step, Clock::Duration now);
+  double RowsPerSecond(Clock::Duration now) const;
+  double Loss() const;
+  std::string Line(int64_t step, Clock::Duration now) const;
   void Print(const std::string& line);
 
   const Options options_;
@@ -50,10 +54,13 @@ class Progress {
   int64_t pass_steps_ = 0;
   int64_t pass_done_ = 0;
   Clock::Duration pass_start_{};
-  Clock::Duration last_report_{};
+  Clock::Duration window_start_{};
+  Clock::Duration last_drawn_{};
   Window window_;
+  double auc_ = 0;                      // of the last full window; NaN before
   std::vector<float> logits_, labels_;  // the newest of the window, at most kAucRows
   bool line_open_ = false;
+  bool log_failed_ = false;
   static constexpr size_t kAucRows = 65'536;
 };
 

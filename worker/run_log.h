@@ -1,8 +1,8 @@
-// RunLog: metrics.jsonl in the run's folder, one JSON object a line, appended by rank 0. It is the one
-// source of what a run did: reports and plots read it, nothing else.
+// RunLog: metrics.jsonl in the run's folder, one JSON object a line, appended by rank 0. It is the
+// one source of what a run did: reports and plots read it, nothing else.
 //
-// Every line has "event" and "time_s" (seconds since the start). Events: "start", "train" (a window of
-// steps), "epoch" (with its ledger), "eval", "end". Thread safety: one thread.
+// Every line has "event" and "time_s" (seconds since the start). Events: "start", "train" (a window
+// of steps), "epoch" (with its ledger), "eval", "end". Thread safety: one thread.
 #pragma once
 
 #include <memory>

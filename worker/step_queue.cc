@@ -49,7 +49,12 @@ void StepQueue::Run() {
   for (int64_t step = options_.first_step;; ++step) {
     auto prepared = Prepare(step, &local);
     const bool last = !prepared.ok() || !prepared->has_value();
-    if (!Push(std::move(prepared)) || last) return;
+    // The main thread failed, as it did on every rank. Others may be inside the next Prepare
+    // already: this one joins it, and it ends there for all.
+    if (!Push(std::move(prepared)) && local.ok()) {
+      local = {StatusCode::kInternal, "the step before this one failed"};
+    }
+    if (last) return;
   }
 }
 
@@ -84,7 +89,8 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
     if (!too_many) return std::optional<PreparedStep>();
     // Seen with the last header of the pass: one more tells every rank.
     auto told = client_.Prepare(header, {}, *local);
-    return told.ok() ? Status(StatusCode::kInternal, "no rank names the rejected rows") : told.status();
+    return told.ok() ? Status(StatusCode::kInternal, "no rank names the rejected rows")
+                     : told.status();
   }
   if (agreed.stop_requested) stopped_ = true;
   prepared.lookup = *std::move(lookup);
@@ -93,9 +99,9 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
 
 // All workers see the count; those that met a bad row say which, and the lowest of them is heard.
 Status StepQueue::TooManyBadRows(int64_t rejected) const {
-  return {StatusCode::kInvalidData,
-          reader_.first_reject() + " (" + std::to_string(rejected) +
-              " bad rows; data.max_bad_rows allows " + std::to_string(options_.max_bad_rows) + ")"};
+  return {StatusCode::kInvalidData, reader_.first_reject() + " (" + std::to_string(rejected) +
+                                        " bad rows; data.max_bad_rows allows " +
+                                        std::to_string(options_.max_bad_rows) + ")"};
 }
 
 }  // namespace trestle

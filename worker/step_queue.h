@@ -1,12 +1,12 @@
-// StepQueue: the keys thread of one pass. It reads the next step's rows, hands their keys to the client
-// (dedup and key exchange) and queues what came of it, one step ahead of the main thread.
+// StepQueue: the keys thread of one pass. It reads the next step's rows, hands their keys to the
+// client (dedup and key exchange) and queues what came of it, one step ahead of the main thread.
 //
-// The thread ends by itself after the last step, when a stop was agreed on, or when any rank fails; it
-// closes the pass with Action::kEndPass unless it failed. What it promises to the other ranks: every
-// worker's thread sends the same sequence of headers.
+// The thread ends by itself after the last step, when a stop was agreed on, or when any rank fails;
+// it closes the pass with Action::kEndPass unless it failed. What it promises to the other ranks:
+// every worker's thread sends the same sequence of headers.
 //
-// Thread safety: Next by one thread. The destructor waits for the thread, so drain the queue (until Next
-// returns nullopt or an error) before destroying it unless the job is failing.
+// Thread safety: Next by one thread. The destructor waits for the thread, so drain the queue (until
+// Next returns nullopt or an error) before destroying it unless the job is failing.
 #pragma once
 
 #include <condition_variable>
@@ -27,7 +27,7 @@ namespace trestle {
 
 // A step ready to be computed.
 struct PreparedStep {
-  std::vector<LaneRows> lanes;      // slots moved to the lookup
+  std::vector<LaneRows> lanes;  // slots moved to the lookup
   std::unique_ptr<Lookup> lookup;
 };
 
@@ -35,8 +35,8 @@ class StepQueue {
  public:
   struct Options {
     Action action = Action::kTrain;
-    int64_t first_step = 1;          // number of the pass's first step
-    int64_t max_bad_rows = 0;        // over all workers
+    int64_t first_step = 1;                // number of the pass's first step
+    int64_t max_bad_rows = 0;              // over all workers
     std::function<bool()> stop_requested;  // whether Ctrl-C was seen here; may be empty
   };
 
@@ -46,7 +46,8 @@ class StepQueue {
   StepQueue(const StepQueue&) = delete;
   StepQueue& operator=(const StepQueue&) = delete;
 
-  // The next step, in order; nullopt at the end of the pass. A failure of any rank is returned by all.
+  // The next step, in order; nullopt at the end of the pass. A failure of any rank is returned by
+  // all.
   Result<std::optional<PreparedStep>> Next();
   // After the end: whether the pass ended early because some rank was asked to stop.
   bool stopped() const { return stopped_; }
@@ -61,7 +62,7 @@ class StepQueue {
   Client& client_;
   LaneReader& reader_;
   const Options options_;
-  bool stopped_ = false;             // written by the thread before the end is queued
+  bool stopped_ = false;  // written by the thread before the end is queued
 
   static constexpr size_t kDepth = 1;
   std::mutex mutex_;

@@ -5,13 +5,36 @@
 namespace trestle {
 namespace {
 
-constexpr const char* kLedgerPhase = "ledger";
+int64_t CountPositives(const std::vector<LaneRows>& lanes) {
+  int64_t count = 0;
+  for (const LaneRows& lane : lanes) {
+    count += std::count(lane.labels.begin(), lane.labels.end(), 1.0f);
+  }
+  return count;
+}
+
+Status CheckPass(const Dataset& dataset, const PassResult& result) {
+  const Ledger& ledger = result.ledger;
+  if (ledger.read != dataset.rows() || ledger.hash != dataset.ExpectedHash()) {
+    return {StatusCode::kInternal, "the ledger does not close: " + std::to_string(ledger.read) +
+                                       " rows read, " + std::to_string(dataset.rows()) +
+                                       " expected, or not the same rows"};
+  }
+  if (result.positives == 0 || result.positives == result.rows) {
+    return {StatusCode::kInvalidData,
+            dataset.files().front().path + " and the files with it: none of the " +
+                std::to_string(result.rows) + " rows has label " +
+                (result.positives == 0 ? "1" : "0") + " in column \"" + dataset.schema().label +
+                "\": nothing to learn or to rank; check data.label"};
+  }
+  return {};
+}
 
 }  // namespace
 
 // Grows to the largest lane met and stays: a steady state allocates nothing.
 struct Trainer::LaneBuffers {
-  std::vector<std::vector<float>> values;     // a slot each
+  std::vector<std::vector<float>> values;  // a slot each
   std::vector<std::vector<float>> gradients;
   LaneTensors tensors;
 };
@@ -26,10 +49,13 @@ Trainer::Trainer(Client& client, DenseBackend& backend, Communicator& comm, Thre
       fs_(fs),
       options_(std::move(options)),
       first_lane_(static_cast<int>(int64_t{options_.lanes} * options_.worker / options_.workers)),
-      end_lane_(static_cast<int>(int64_t{options_.lanes} * (options_.worker + 1) / options_.workers)),
+      end_lane_(
+          static_cast<int>(int64_t{options_.lanes} * (options_.worker + 1) / options_.workers)),
       logits_(static_cast<size_t>(end_lane_ - first_lane_)) {
   for (int t = 0; t < pool_.size(); ++t) buffers_.push_back(std::make_unique<LaneBuffers>());
 }
+
+Trainer::~Trainer() = default;
 
 Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, Order order,
                                                         int64_t epoch) {
@@ -56,6 +82,7 @@ Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, in
                   {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested});
   PassResult result;
   double loss_sum = 0;
+  int64_t positives = 0;
   while (true) {
     TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
     if (!prepared) break;
@@ -64,13 +91,13 @@ Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, in
     result.skipped_steps += step.applied ? 0 : 1;
     result.rows += step.totals.rows;
     loss_sum += step.totals.loss_sum;
-    TRESTLE_RETURN_IF_ERROR(progress_.Step(step_, step.totals.rows, step.totals.loss_sum));
+    positives += CountPositives(prepared->lanes);
+    progress_.Step(step_, step.totals.rows, step.totals.loss_sum);
   }
   progress_.EndPass();
   result.loss = result.rows ? loss_sum / static_cast<double>(result.rows) : 0;
   result.stopped = queue.stopped();
-  TRESTLE_RETURN_IF_ERROR(SumLedger(*reader, &result));
-  if (!result.stopped) TRESTLE_RETURN_IF_ERROR(CheckLedger(dataset, result));
+  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, *reader, positives, &result));
   return result;
 }
 
@@ -80,19 +107,15 @@ Result<Trainer::StepResult> Trainer::TrainStep(PreparedStep& prepared) {
   TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
   RunLanes(prepared, /*training=*/true);
   StepResult result;
-  std::string what;
-  const bool bad = backend_.bad(&what);
-  if (bad) progress_.Say("step " + std::to_string(step) + ": " + what);
   TRESTLE_RETURN_IF_ERROR(
       comm_.AllReduceSum({Stream::kDense, "dense gradients", step}, backend_.Sums()));
-  TRESTLE_ASSIGN_OR_RETURN(const PushOutcome outcome, client_.Push(lookup, bad, Status()));
+  const Status terms = CheckTerms();
+  const bool stop = options_.on_bad_step == Train::STOP;
+  TRESTLE_ASSIGN_OR_RETURN(const PushOutcome outcome,
+                           client_.Push(lookup, !terms.ok(), stop ? terms : Status()));
   result.totals = backend_.Totals();
   result.applied = outcome.applied;
-  if (outcome.applied) {
-    backend_.ApplyStep(step);
-  } else if (options_.on_bad_step == Train::STOP) {
-    return BadStep(step);
-  }
+  if (outcome.applied) backend_.ApplyStep(step);
   for (size_t lane = 0; lane < prepared.lanes.size(); ++lane) {
     progress_.AddPredictions(logits_[lane].data(), prepared.lanes[lane].labels.data(),
                              prepared.lanes[lane].rows);
@@ -108,16 +131,25 @@ void Trainer::RunLanes(PreparedStep& prepared, bool training) {
 }
 
 void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, bool training) {
-  const LaneRows& rows = prepared.lanes[lane];
   Lookup& lookup = *prepared.lookup;
   LaneBuffers& buffers = *buffers_[thread];
-  const size_t slots = schema_->slots.size();
-  buffers.values.resize(slots);
-  buffers.gradients.resize(slots);
-  buffers.tensors.slots.resize(slots);
-  logits_[lane].resize(static_cast<size_t>(rows.rows));
+  FillTensors(prepared, lane, training, &buffers);
+  backend_.RunLane(thread, {lookup.header().step, first_lane_ + lane}, training, buffers.tensors);
+  if (!training) return;
+  for (size_t s = 0; s < schema_->slots.size(); ++s) {
+    lookup.Accumulate(lane, static_cast<int>(s), buffers.tensors.slots[s].gradient);
+  }
+}
 
-  LaneTensors& tensors = buffers.tensors;
+void Trainer::FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers) {
+  const LaneRows& rows = prepared.lanes[lane];
+  Lookup& lookup = *prepared.lookup;
+  const size_t slots = schema_->slots.size();
+  buffers->values.resize(slots);
+  buffers->gradients.resize(slots);
+  logits_[lane].resize(static_cast<size_t>(rows.rows));
+  LaneTensors& tensors = buffers->tensors;
+  tensors.slots.resize(slots);
   tensors.rows = rows.rows;
   tensors.numeric = rows.numeric.data();
   tensors.labels = rows.labels.data();
@@ -130,41 +162,33 @@ void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, bool trainin
     tensor.dim = schema_->tables[slot.table].dim;
     tensor.offsets = slot.sequence_group >= 0 ? offsets.data() : nullptr;
     const size_t size = static_cast<size_t>(tensor.count) * tensor.dim;
-    if (buffers.values[s].size() < size) buffers.values[s].resize(size);
-    tensor.values = buffers.values[s].data();
+    if (buffers->values[s].size() < size) buffers->values[s].resize(size);
+    if (training && buffers->gradients[s].size() < size) buffers->gradients[s].resize(size);
+    tensor.values = buffers->values[s].data();
+    tensor.gradient = training ? buffers->gradients[s].data() : nullptr;
     lookup.Gather(lane, static_cast<int>(s), tensor.values);
-    if (training) {
-      if (buffers.gradients[s].size() < size) buffers.gradients[s].resize(size);
-      tensor.gradient = buffers.gradients[s].data();
-    } else {
-      tensor.gradient = nullptr;
-    }
-  }
-  backend_.RunLane(thread, {lookup.header().step, first_lane_ + lane}, training, tensors);
-  if (!training) return;
-  for (size_t s = 0; s < slots; ++s) {
-    lookup.Accumulate(lane, static_cast<int>(s), tensors.slots[s].gradient);
   }
 }
 
-Status Trainer::BadStep(int64_t step) const {
+Status Trainer::CheckTerms() const {
   std::string what;
-  const std::string where = "step " + std::to_string(step);
-  if (backend_.bad(&what)) return Status(StatusCode::kNumeric, what).Wrap(where);
+  if (!backend_.bad(&what)) return {};
   return Status(StatusCode::kNumeric,
-                "a gradient is not finite or beyond the fixed-point range; lower the learning rate, "
-                "clip, or set train.on_bad_step: SKIP")
-      .Wrap(where);
+                what + "; lower the learning rate, set optimizer.dense.clip_norm, or skip such steps "
+                       "with train.on_bad_step: SKIP")
+      .Wrap("step " + std::to_string(step_));
 }
 
 Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& name) {
   TRESTLE_RETURN_IF_ERROR(CompareReplicas());
   TRESTLE_ASSIGN_OR_RETURN(auto reader, OpenReader(dataset, TIME, 0));
   progress_.BeginPass(name, reader->steps());
-  StepQueue queue(client_, *reader, {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested});
+  StepQueue queue(client_, *reader,
+                  {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested});
   MetricsAccumulator metrics(!dataset.schema().group.empty());
   Evaluation evaluation;
   int64_t keys[2] = {0, 0};  // unique, unseen
+  int64_t positives = 0;
   while (true) {
     TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
     if (!prepared) break;
@@ -174,6 +198,7 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
       const LaneRows& rows = prepared->lanes[lane];
       metrics.Add(logits_[lane], rows.labels, rows.groups);
     }
+    positives += CountPositives(prepared->lanes);
     keys[0] += prepared->lookup->unique_keys();
     keys[1] += prepared->lookup->unseen_keys();
     ++evaluation.pass.steps;
@@ -181,8 +206,7 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   }
   progress_.EndPass();
   evaluation.pass.stopped = queue.stopped();
-  TRESTLE_RETURN_IF_ERROR(SumLedger(*reader, &evaluation.pass));
-  if (!evaluation.pass.stopped) TRESTLE_RETURN_IF_ERROR(CheckLedger(dataset, evaluation.pass));
+  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, *reader, positives, &evaluation.pass));
   TRESTLE_ASSIGN_OR_RETURN(evaluation.metrics, metrics.Compute(comm_, Stream::kDense));
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "unseen keys"}, keys));
   evaluation.unseen_share =
@@ -190,23 +214,29 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   return evaluation;
 }
 
-Status Trainer::SumLedger(const LaneReader& reader, PassResult* result) {
+Status Trainer::ClosePass(const Dataset& dataset, const LaneReader& reader, int64_t positives,
+                          PassResult* result) {
   const Ledger& ledger = reader.ledger();
-  int64_t sums[3] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash)};
-  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, kLedgerPhase}, sums));
+  int64_t sums[4] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash), positives};
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
   result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2])};
-  return {};
+  result->positives = sums[3];
+  return result->stopped ? Status() : Tell(CheckPass(dataset, *result));
 }
 
-Status Trainer::CheckLedger(const Dataset& dataset, const PassResult& result) {
-  const Ledger& ledger = result.ledger;
-  if (ledger.read == dataset.rows() && ledger.hash == dataset.ExpectedHash()) return {};
-  return {StatusCode::kInternal,
-          "the ledger does not close: " + std::to_string(ledger.read) + " rows read, " +
-              std::to_string(dataset.rows()) + " expected, or not the same rows"};
+// A pass is over, so that every rank waits for the header of the next: it brings the failure.
+Status Trainer::Tell(const Status& failure) {
+  if (failure.ok()) return {};
+  StepHeader header;
+  header.action = Action::kStop;
+  header.step = step_;
+  auto told = client_.Prepare(header, {}, failure);
+  return told.ok() ? failure : told.status();
 }
 
-Status Trainer::CompareReplicas() {
+Status Trainer::CompareReplicas() { return Tell(CompareDigests()); }
+
+Status Trainer::CompareDigests() {
   const Operation op{Stream::kDense, "replica digests", step_};
   TRESTLE_ASSIGN_OR_RETURN(const auto digests, AllGatherValue(comm_, op, backend_.Digest()));
   const uint64_t mine = digests[comm_.rank().value];

@@ -1,13 +1,13 @@
-// Trainer: a worker's loop. It owns no table and no network: rows come through the Client, the dense
-// step runs behind the bridge, and what is summed over workers goes over the stream kDense.
+// Trainer: a worker's loop. It owns no table and no network: rows come through the Client, the
+// dense step runs behind the bridge, and what is summed over workers goes over the stream kDense.
 //
-// A step: Pull, then every lane (gather, forward, backward, accumulate) on the pool's threads, then the
-// all-reduce of dense sums, Push, and the dense optimizer. Its bits depend on the config alone.
+// A step: Pull, then every lane (gather, forward, backward, accumulate) on the pool's threads, then
+// the all-reduce of dense sums, Push, and the dense optimizer. Its bits depend on the config alone.
 //
-// Thread safety: one caller. Collective: every method, by all workers (dedicated servers are in Serve).
-// Errors: those of any rank, returned by all; kNumeric for a bad step under on_bad_step STOP; kInterrupted
-// never: a stop asked for ends the pass early and is reported in PassResult.
-// Source: docs/architecture.md, "The life of a step".
+// Thread safety: one caller. Collective: every method, by all workers (dedicated servers are in
+// Serve). Errors: those of any rank, returned by all ranks, dedicated servers included; kNumeric
+// for a bad step under on_bad_step STOP. A stop asked for is no error: it ends the pass early and
+// is reported in PassResult. Source: docs/architecture.md, "The life of a step".
 #pragma once
 
 #include <functional>
@@ -30,7 +30,7 @@
 namespace trestle {
 
 struct TrainerOptions {
-  int worker = 0;                 // index of this worker and number of workers
+  int worker = 0;  // index of this worker and number of workers
   int workers = 1;
   int64_t batch_rows = 4096;
   int lanes = 16;
@@ -46,16 +46,17 @@ struct TrainerOptions {
 // What a pass over a dataset did, over all workers.
 struct PassResult {
   int64_t steps = 0;
-  int64_t skipped_steps = 0;      // bad ones under SKIP
-  int64_t rows = 0;               // accepted
-  double loss = 0;                // mean log loss while training
+  int64_t skipped_steps = 0;  // bad ones under SKIP
+  int64_t rows = 0;           // accepted
+  int64_t positives = 0;      // of them, with label 1
+  double loss = 0;            // mean log loss while training
   Ledger ledger;
-  bool stopped = false;           // ended early on request; the ledger is then partial
+  bool stopped = false;  // ended early on request; the ledger is then partial
 };
 
 struct Evaluation {
   Metrics metrics;
-  double unseen_share = 0;        // of unique keys a step, that training never saw
+  double unseen_share = 0;  // of unique keys a step, that training never saw
   PassResult pass;
 };
 
@@ -63,6 +64,9 @@ class Trainer {
  public:
   Trainer(Client& client, DenseBackend& backend, Communicator& comm, ThreadPool& pool,
           Progress& progress, FileSystem& fs, TrainerOptions options);
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   // One epoch; its ledger is checked against the dataset unless it was stopped.
   Result<PassResult> TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs);
@@ -70,24 +74,31 @@ class Trainer {
   // Tells the servers that nothing more comes. Once, at the end.
   Status Stop();
 
-  int64_t step() const { return step_; }   // training steps done
-  // CHECKs nothing: compares the replicas' dense parameters; kMismatch names the ranks that differ.
+  int64_t step() const { return step_; }  // training steps done
+  // Compares the replicas' dense parameters; kMismatch names a rank that differs.
   Status CompareReplicas();
 
  private:
-  struct LaneBuffers;   // a thread's tensors of the lane it works on
+  struct LaneBuffers;  // a thread's tensors of the lane it works on
   struct StepResult {
     StepTotals totals;
     bool applied = true;
   };
 
-  Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order, int64_t epoch);
+  Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
+                                                 int64_t epoch);
   Result<StepResult> TrainStep(PreparedStep& prepared);
   void RunLanes(PreparedStep& prepared, bool training);
   void RunLane(PreparedStep& prepared, int lane, int thread, bool training);
-  Status BadStep(int64_t step) const;
-  Status SumLedger(const LaneReader& reader, PassResult* result);
-  static Status CheckLedger(const Dataset& dataset, const PassResult& result);
+  void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
+  Status CompareDigests();
+  Status CheckTerms() const;
+  // Sums the ledger and the positives over the workers and checks them, unless the pass was
+  // stopped.
+  Status ClosePass(const Dataset& dataset, const LaneReader& reader, int64_t positives,
+                   PassResult* result);
+  // Tells all ranks of a failure that the workers share but the servers do not know of.
+  Status Tell(const Status& failure);
 
   Client& client_;
   DenseBackend& backend_;

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/nearest_name.h"
 #include "launcher/config/scalar.h"
 #include "launcher/config/text_reader.h"
-#include "base/nearest_name.h"
 
 namespace trestle {
 namespace {

@@ -8,8 +8,8 @@
 #include <optional>
 #include <set>
 
-#include "launcher/config/places.h"
 #include "base/nearest_name.h"
+#include "launcher/config/places.h"
 
 namespace trestle {
 namespace {

@@ -48,6 +48,9 @@ class LaneFixture {
     lane.logits = AddValues(rows);
   }
 
+  LaneFixture(const LaneFixture&) = delete;  // the lane points into the buffers
+  LaneFixture& operator=(const LaneFixture&) = delete;
+
   LaneTensors lane;
 
  private:

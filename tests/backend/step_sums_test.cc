@@ -59,7 +59,8 @@ TEST(StepSums, ABadTermAnywhereAddsNothingButTheBadLane) {
       const std::string what = sums.AddLane(10, 5.0f, gradients, poisoned);
       EXPECT_TRUE(what.starts_with(at < 2 ? "statistic s: " : "statistic t: ")) << what;
     }
-    EXPECT_TRUE(sums.AddLane(10, bad, gradients, statistics).starts_with("sum of losses: "));
+    EXPECT_TRUE(
+        sums.AddLane(10, bad, gradients, statistics).starts_with("sum of a lane's losses: "));
   }
   expected.back() = 7 * (7 + 3 + 1);
   EXPECT_EQ(Values(sums), expected);

@@ -51,6 +51,8 @@ inline const std::vector<LibraryRule>& LibraryRules() {
       {"xxHash", std::regex("xxhash\\.h|xxh3\\.h"), std::regex("base/hash\\.cc"), "base/hash.cc"},
       {"DLPack", std::regex("dlpack/.*"), std::regex("backend/dlpack\\.(cc|h)"),
        "backend/dlpack.cc, .h"},
+      {"nlohmann/json", std::regex("nlohmann/.*"), std::regex("(worker|launcher)/[a-z_]+\\.cc"),
+       "worker/*.cc and launcher/*.cc"},
       {"CLI11", std::regex("CLI/.*"), std::regex("launcher/[a-z_]+\\.cc"), "one launcher/*.cc"},
       {"OpenMP", std::regex("omp\\.h"), std::regex("nowhere"),
        "no source: base/thread_pool.h sets its count"},

@@ -16,8 +16,10 @@ namespace trestle {
 
 class TempDir {
  public:
-  TempDir() {
-    path_ = (std::filesystem::temp_directory_path() / "trestle_test_XXXXXX").string();
+  // `name` only helps to recognize what a killed test left behind.
+  explicit TempDir(std::string_view name = "test") {
+    path_ = (std::filesystem::temp_directory_path() / ("trestle_" + std::string(name) + "_XXXXXX"))
+                .string();
     PCHECK(::mkdtemp(path_.data()) != nullptr) << path_;
   }
   ~TempDir() {

@@ -77,7 +77,8 @@ class Network:
         return batch_mean, batch_variance
 
     def linear(self, name, x, width):
-        return x @ self.parameter(name + ".weight", x.shape[1], width) + self.parameter(name + ".bias", 1, width)
+        weight = self.parameter(name + ".weight", x.shape[1], width)
+        return x @ weight + self.parameter(name + ".bias", 1, width)
 
     def activation(self, name, kind, x):
         width = x.shape[1]
@@ -124,18 +125,22 @@ def din_logits(network, inputs, mlp, attention):
     target = torch.cat([inputs[n] for n in CANDIDATE], 1)
     history = torch.cat([inputs[n] for n in HISTORY], 1)
     t = target.repeat_interleave(torch.tensor(LENGTHS[0]), 0)
-    scores = network.mlp("attention", torch.cat([t, history, t - history, t * history], 1), units, kind)
+    unit = torch.cat([t, history, t - history, t * history], 1)
+    scores = network.mlp("attention", unit, units, kind)
     user = []
     for items, s in zip(pieces(history, 0), pieces(scores, 0)):
         w = torch.softmax(s / history.shape[1] ** 0.5, 0) if weights == "SOFTMAX" else s
         user.append((w * items).sum(0))
-    others = [inputs[n] if g < 0 else pooled(inputs[n], g) for n, _, g in SLOTS if n not in CANDIDATE + HISTORY]
-    return network.mlp("mlp", torch.cat(others + [target, torch.stack(user), inputs["numeric"]], 1), *mlp)
+    others = [inputs[n] if g < 0 else pooled(inputs[n], g)
+              for n, _, g in SLOTS if n not in CANDIDATE + HISTORY]
+    x0 = torch.cat(others + [target, torch.stack(user), inputs["numeric"]], 1)
+    return network.mlp("mlp", x0, *mlp)
 
 
 def config_text(kind, mlp, rest):
     def block(name, units, activation, more):
-        return f"{name} {{ " + "".join(f"units: {u} " for u in units) + f"activation: {activation} {more} }}"
+        widths = "".join(f"units: {u} " for u in units)
+        return f"{name} {{ {widths}activation: {activation} {more} }}"
     text = block("mlp", mlp[0], mlp[1], "batch_norm: true" if mlp[2] else "")
     if kind == "base":
         return f"base {{ {text} pooling: {rest} }}"
@@ -152,7 +157,8 @@ def write_case(out, seed, name, kind, mlp, rest, training):
     network = Network(torch.Generator().manual_seed(seed), training)
     inputs = {}
     for slot, dim, group in SLOTS:
-        inputs[slot] = network.random(ROWS if group < 0 else sum(LENGTHS[group]), dim, 0.8).requires_grad_()
+        count = ROWS if group < 0 else sum(LENGTHS[group])
+        inputs[slot] = network.random(count, dim, 0.8).requires_grad_()
     inputs["numeric"] = network.random(ROWS, NUMERIC)
     labels = (torch.rand(ROWS, 1, generator=network.generator) < 0.4).double()
     labels[0], labels[1] = 0.0, 1.0
