@@ -15,8 +15,8 @@ namespace trestle {
 template <class T>
 struct RowActivation {
   enum class Kind { kSigmoid, kTanh, kRelu, kPRelu, kDice } kind = Kind::kSigmoid;
-  VarT<T> parameter = nullptr;                  // [1,k] PRelu: slope; Dice: alpha
-  NormStatistics statistics{nullptr, nullptr};  // Dice
+  VarT<T> parameter = nullptr;                     // [1,k] PRelu: slope; Dice: alpha
+  NormStatistics statistics = {nullptr, nullptr};  // Dice
 };
 
 // z [m,k], weight [k,n], bias [1,n] -> [m,n].

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "backend/activated_linear.h"
 #include "backend/attention.h"
 #include "backend/linear.h"
 #include "backend/ops.h"
@@ -111,6 +112,31 @@ Var ActivationLayer::Forward(Tape& tape, Var x) const {
   }
 }
 
+Var ActivationLayer::ForwardInto(Tape& tape, Var x, const LinearLayer& next) const {
+  using Kind = RowActivation<float>::Kind;
+  RowActivation<float> activation;
+  switch (kind_) {
+    case PRELU:
+      activation = {Kind::kPRelu, tape.Parameter(parameter_)};
+      break;
+    case DICE:
+      activation = {Kind::kDice, tape.Parameter(parameter_), {&mean_, &variance_}};
+      break;
+    case SIGMOID:
+      activation = {Kind::kSigmoid};
+      break;
+    case RELU:
+      activation = {Kind::kRelu};
+      break;
+    case TANH:
+      activation = {Kind::kTanh};
+      break;
+    default:
+      return next.Forward(tape, Forward(tape, x));
+  }
+  return ActivatedLinear(tape, x, activation, next.Weight(tape), next.Bias(tape));
+}
+
 HiddenTail::HiddenTail(const LayerContext& context, const std::string& name, const Mlp& settings,
                        int width)
     : batch_norm_(settings.batch_norm()),
@@ -134,6 +160,11 @@ Var HiddenTail::Forward(Tape& tape, Var product) const {
   return x;
 }
 
+Var HiddenTail::ForwardInto(Tape& tape, Var product, const LinearLayer& next) const {
+  if (batch_norm_ || dropout_ > 0.0f) return next.Forward(tape, Forward(tape, product));
+  return activation_.ForwardInto(tape, product, next);
+}
+
 MlpLayer::MlpLayer(const LayerContext& context, const std::string& name, const Mlp& settings,
                    int inputs) {
   CHECK(!settings.units().empty()) << name << ": resolve defaults first";
@@ -153,7 +184,7 @@ Var MlpLayer::Forward(Tape& tape, Var x) const {
 
 Var MlpLayer::ForwardFromProduct(Tape& tape, Var product) const {
   for (size_t i = 0; i < tails_.size(); ++i) {
-    product = linears_[i + 1].Forward(tape, tails_[i].Forward(tape, product));
+    product = tails_[i].ForwardInto(tape, product, linears_[i + 1]);
   }
   return product;
 }
