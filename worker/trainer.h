@@ -49,14 +49,14 @@ struct PassResult {
   int64_t skipped_steps = 0;  // bad ones under SKIP
   int64_t rows = 0;           // accepted
   int64_t positives = 0;      // of them, with label 1
-  double loss = 0;            // mean log loss while training
+  double loss = 0;            // mean log loss while training, over the steps that were applied
   Ledger ledger;
   bool stopped = false;  // ended early on request; the ledger is then partial
 };
 
 struct Evaluation {
   Metrics metrics;
-  double unseen_share = 0;  // of unique keys a step, that training never saw
+  double unseen_share = 0;  // of the keys' occurrences: of keys that training never saw
   PassResult pass;
 };
 
@@ -80,24 +80,27 @@ class Trainer {
 
  private:
   struct LaneBuffers;  // a thread's tensors of the lane it works on
-  struct StepResult {
-    StepTotals totals;
-    bool applied = true;
-  };
+  struct TrainSums;    // over the steps of an epoch
+  struct EvaluateSums;
 
   Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
                                                  int64_t epoch);
-  Result<StepResult> TrainStep(PreparedStep& prepared);
+  // The steps of a pass, until the queue ends or any rank fails.
+  Status TrainSteps(StepQueue& queue, PassResult* result, TrainSums* sums);
+  Status EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums);
+  Status TrainStep(PreparedStep& prepared, PassResult* result, TrainSums* sums);
   void RunLanes(PreparedStep& prepared, bool training);
   void RunLane(PreparedStep& prepared, int lane, int thread, bool training);
   void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
   Status CompareDigests();
   Status CheckTerms() const;
+  Status BadStep(const std::string& what) const;
   // Sums the ledger and the positives over the workers and checks them, unless the pass was
   // stopped.
   Status ClosePass(const Dataset& dataset, const LaneReader& reader, int64_t positives,
                    PassResult* result);
-  // Tells all ranks of a failure that the workers share but the servers do not know of.
+  // Between passes: tells all ranks of a failure that some or all workers have but the servers do
+  // not know of. The others are at the next header, or are about to be.
   Status Tell(const Status& failure);
 
   Client& client_;
@@ -110,6 +113,7 @@ class Trainer {
   const int first_lane_;
   const int end_lane_;
   int64_t step_ = 0;
+  Status bad_step_;  // what the workers found too late for the Push it belongs to
   std::vector<std::unique_ptr<LaneBuffers>> buffers_;  // a thread each
   std::vector<std::vector<float>> logits_;             // a lane of this worker each
   const Schema* schema_ = nullptr;                     // of the dataset of the pass
