@@ -129,13 +129,21 @@ Status Job::OpenInput() {
 // Every worker reads a share of the blocks; partial statistics are merged in the order of blocks.
 Status Job::ShareStatistics() {
   statistics_.assign(plan_.schema.numeric.size(), NumericStatistics());
-  if (worker_ < 0 || !NeedsStatistics(plan_.schema)) return {};
-  const auto workers = static_cast<int64_t>(roles_.workers.size());
-  auto mine = train_->BlockStatistics(train_->blocks() * worker_ / workers,
-                                      train_->blocks() * (worker_ + 1) / workers);
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kStatistics, mine.status()));
+  if (!NeedsStatistics(plan_.schema)) return {};
+  std::vector<std::vector<NumericStatistics>> mine;
+  Status read;
+  if (worker_ >= 0) {
+    const auto workers = static_cast<int64_t>(roles_.workers.size());
+    auto blocks = train_->BlockStatistics(train_->blocks() * worker_ / workers,
+                                          train_->blocks() * (worker_ + 1) / workers);
+    read = blocks.status();
+    if (blocks.ok()) mine = *std::move(blocks);
+  }
+  // Dedicated servers too: they would wait for the first step of workers that have left.
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, read));
+  if (worker_ < 0) return {};
   std::string bytes;
-  for (const auto& block : *mine) {
+  for (const auto& block : mine) {
     bytes.append(reinterpret_cast<const char*>(block.data()),
                  block.size() * sizeof(NumericStatistics));
   }
@@ -245,9 +253,14 @@ Status Job::Train() {
     TRESTLE_RETURN_IF_ERROR(trainer.Stop());
   }
   TRESTLE_RETURN_IF_ERROR(Finish());
-  if (!stopped_) return {};
-  return {StatusCode::kInterrupted, "stopped on request after step " + std::to_string(steps_) +
-                                        "; the model so far is in " + model_folder()};
+  return AgreeOnStop("stopped on request after step " + std::to_string(steps_) +
+                     "; the model so far is in " + model_folder());
+}
+
+// The leader says it, once for the job.
+Status Job::AgreeOnStop(const std::string& what) {
+  const bool stopped = leads() && stopped_;
+  return AgreeOnStatus(comm_, kSetUp, stopped ? Status(StatusCode::kInterrupted, what) : Status());
 }
 
 Status Job::TrainEpochs(Trainer& trainer) {
@@ -326,12 +339,14 @@ Status Job::Evaluate(const std::string& model) {
   auto info = LoadModel(comm_, fs_, model.empty() ? model_folder() : model, *node_, backend_.get());
   if (!info.ok()) return info.status();
   statistics_ = info->statistics;
-  if (worker_ < 0) return node_->Serve();
-  Trainer trainer = MakeTrainer();
-  TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
-  TRESTLE_RETURN_IF_ERROR(trainer.Stop());
-  if (stopped_) return {StatusCode::kInterrupted, "stopped on request"};
-  return {};
+  if (worker_ < 0) {
+    TRESTLE_RETURN_IF_ERROR(node_->Serve());
+  } else {
+    Trainer trainer = MakeTrainer();
+    TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
+    TRESTLE_RETURN_IF_ERROR(trainer.Stop());
+  }
+  return AgreeOnStop("stopped on request");
 }
 
 }  // namespace trestle

@@ -53,6 +53,8 @@ class Job {
   Status TrainEpoch(Trainer& trainer, int64_t epoch);
   Status EvaluateTest(Trainer& trainer);
   Status Finish();  // digest, model, summary
+  // kInterrupted on all ranks if the leader was stopped.
+  Status AgreeOnStop(const std::string& what);
 
   Communicator& comm_;
   const LoadedConfig& loaded_;

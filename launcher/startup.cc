@@ -15,7 +15,11 @@ constexpr Operation kFacts{Stream::kControl, "comparing ranks"};
 // One fact a line: name, tab, value.
 std::string Encode(const Facts& facts) {
   std::string text;
-  for (const auto& [name, value] : facts) text += name + '\t' + value + '\n';
+  for (const auto& [name, value] : facts) {
+    text += name + '\t';
+    for (const char c : value) text += c == '\n' ? ' ' : c;
+    text += '\n';
+  }
   return text;
 }
 
@@ -31,6 +35,12 @@ std::vector<std::string> Lines(const std::string& text) {
 
 std::string Value(const std::string& line) { return line.substr(line.find('\t') + 1); }
 
+// Every rank computed the same failure; rank 0 is the one to print it.
+Status SaidByRank0(const Communicator& comm, const std::string& text) {
+  const Status status(StatusCode::kMismatch, text);
+  return comm.rank() == Rank{0} ? status : Status::Parse(status.Serialize());
+}
+
 }  // namespace
 
 Status AgreeOnFacts(Communicator& comm, const Facts& facts) {
@@ -38,6 +48,12 @@ Status AgreeOnFacts(Communicator& comm, const Facts& facts) {
   std::vector<std::vector<std::string>> lines;
   for (const std::string& text : all) lines.push_back(Lines(text));
   std::string differences;
+  for (int r = 1; r < comm.size(); ++r) {
+    if (lines[r].size() == lines[0].size()) continue;
+    return SaidByRank0(comm,
+                       "ranks 0 and " + std::to_string(r) +
+                           " compare different things; start all ranks with the same program");
+  }
   for (size_t i = 0; i < facts.size(); ++i) {
     int known = -1;  // the first rank that has a value
     for (int r = 0; r < comm.size(); ++r) {
@@ -51,9 +67,7 @@ Status AgreeOnFacts(Communicator& comm, const Facts& facts) {
     }
   }
   if (differences.empty()) return {};
-  const Status status(StatusCode::kMismatch, "the ranks differ in " + differences);
-  // Every rank computed the same; rank 0 is the one to say it.
-  return comm.rank() == Rank{0} ? status : Status::Parse(status.Serialize());
+  return SaidByRank0(comm, "the ranks differ in " + differences);
 }
 
 Result<std::string> AgreeOnInstructionSet(Communicator& comm) {
