@@ -156,7 +156,8 @@ class TrainingJob {
   // Labels: 1 in every `label_period`-th row; 0: never.
   void WriteData(int64_t label_period) {
     Write("train.parquet", kRows, label_period, 0);
-    Write("test.parquet", 97, 3, 20);  // holds users and items that training never saw
+    // Holds users and items that training never saw, each item in many rows of every batch.
+    Write("test.parquet", 97, 3, 20);
   }
   // A label that no row may have, in one row.
   void SpoilLabel(int64_t row) { Write("train.parquet", kRows, 3, 0, row); }
@@ -222,7 +223,7 @@ class TrainingJob {
     std::vector<std::vector<int64_t>> history;
     for (int64_t i = 0; i < rows; ++i) {
       user.push_back(i * 5 % 41 + offset);
-      item.push_back(i * 7 % 53 + offset);
+      item.push_back(offset ? 500 + i % 3 : i * 7 % 53);
       label.push_back(i == bad_row ? 2 : period > 0 && i % period == 0);
       price.push_back(0.25 * static_cast<double>(i % 11));
       history.emplace_back();
