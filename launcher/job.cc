@@ -1,5 +1,6 @@
 #include "launcher/job.h"
 
+#include <google/protobuf/text_format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,6 +94,7 @@ Status Job::Check() {
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, device));
 
   TRESTLE_ASSIGN_OR_RETURN(const auto hosts, GatherHosts(comm_));
+  TRESTLE_ASSIGN_OR_RETURN(const auto cores, GatherCores(comm_));
   auto roles = AssignRoles(loaded_.config.cluster().servers(), hosts);
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, WithPlaces(loaded_, roles.status())));
   roles_ = *std::move(roles);
@@ -100,7 +102,7 @@ Status Job::Check() {
   const auto me = std::find(roles_.workers.begin(), roles_.workers.end(), comm_.rank());
   worker_ = me == roles_.workers.end() ? -1 : static_cast<int>(me - roles_.workers.begin());
   threads_ = loaded_.config.cluster().has_threads() ? loaded_.config.cluster().threads()
-                                                    : DefaultThreads(hosts, comm_.rank());
+                                                    : DefaultThreads(hosts, cores, comm_.rank());
   pool_ = std::make_unique<ThreadPool>(threads_);
   return comm_.SetMembers(Stream::kDense, roles_.workers);
 }
@@ -330,6 +332,25 @@ Status Job::Finish() {
   return AgreeOnStatus(comm_, kSetUp, written);
 }
 
+// What the weights mean is in the features and the model; the rest of a config may differ.
+Status Job::CheckConfigOf(const ModelInfo& info) const {
+  Config trained;
+  if (!google::protobuf::TextFormat::ParseFromString(info.config, &trained)) {
+    return {StatusCode::kCorrupt, "the model's config is not one that this program reads"};
+  }
+  const auto meaning = [](const Config& config) {
+    Config part;
+    *part.mutable_features() = config.features();
+    *part.mutable_model() = config.model();
+    return Canonical(part);
+  };
+  if (meaning(trained) == meaning(loaded_.config)) return {};
+  return {StatusCode::kInvalidConfig,
+          loaded_.path +
+              ": the model was trained with other `features` or another `model`; use the "
+              "config.textproto of the run that wrote it"};
+}
+
 Status Job::Evaluate(const std::string& model) {
   if (loaded_.config.data().test().empty()) {
     const Status nothing(StatusCode::kInvalidConfig,
@@ -338,6 +359,7 @@ Status Job::Evaluate(const std::string& model) {
   }
   auto info = LoadModel(comm_, fs_, model.empty() ? model_folder() : model, *node_, backend_.get());
   if (!info.ok()) return info.status();
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, CheckConfigOf(*info)));
   statistics_ = info->statistics;
   if (worker_ < 0) {
     TRESTLE_RETURN_IF_ERROR(node_->Serve());

@@ -1,7 +1,6 @@
 #include "launcher/startup.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -81,14 +80,33 @@ Result<std::vector<std::string>> GatherHosts(Communicator& comm) {
   return comm.AllGather(kFacts, comm.host());
 }
 
-int DefaultThreads(const std::vector<std::string>& hosts, Rank rank) {
+Result<std::vector<std::string>> GatherCores(Communicator& comm) {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 1;
-  const int cores = CPU_COUNT(&allowed);
-  if (cores < sysconf(_SC_NPROCESSORS_ONLN)) return std::max(cores, 1);
-  const auto neighbours = std::count(hosts.begin(), hosts.end(), hosts[rank.value]);
-  return std::max(cores / static_cast<int>(neighbours), 1);
+  std::string cores = "1";  // where the system does not say (or has more than 1,024 cores): one
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) {
+    cores.clear();
+    for (int core = 0; core < CPU_SETSIZE; ++core) cores += CPU_ISSET(core, &allowed) ? '1' : '0';
+  }
+  return comm.AllGather(kFacts, cores);
+}
+
+int DefaultThreads(const std::vector<std::string>& hosts, const std::vector<std::string>& cores,
+                   Rank rank) {
+  const auto me = static_cast<size_t>(rank.value);
+  const auto shares_a_core = [&](size_t r) {
+    const size_t known = std::min(cores[r].size(), cores[me].size());
+    for (size_t core = 0; core < known; ++core) {
+      if (cores[r][core] == '1' && cores[me][core] == '1') return true;
+    }
+    return false;
+  };
+  int64_t neighbours = 0;  // itself included
+  for (size_t r = 0; r < hosts.size(); ++r) {
+    neighbours += hosts[r] == hosts[me] && shares_a_core(r);
+  }
+  const int64_t own = std::count(cores[me].begin(), cores[me].end(), '1');
+  return static_cast<int>(std::max<int64_t>(own / std::max<int64_t>(neighbours, 1), 1));
 }
 
 }  // namespace trestle
