@@ -40,7 +40,7 @@ Result<PushOutcome> GradientExchange::Push(Step* step, bool bad, const Status& l
   if (topology_.is_worker() && local.ok() && !bad) {
     const Status terms = SumTables(*step);
     bad = !terms.ok();
-    if (bad && topology_.fail_bad_steps) failure = terms.Wrap(Where(op));
+    if (bad && topology_.fail_bad_steps) failure = terms;
     if (!bad) Encode(*step);
   }
   for (size_t r = 0; r < ranks; ++r) {
@@ -77,7 +77,7 @@ Result<PushOutcome> GradientExchange::PushAlone(Step* step, bool bad, const Stat
       });
     });
   }
-  if (!terms.ok() && topology_.fail_bad_steps) return terms.Wrap(Where(op));
+  if (!terms.ok() && topology_.fail_bad_steps) return terms;
   if (bad || !terms.ok()) return PushOutcome{false};
   for (size_t t = 0; t < topology_.tables(); ++t) {
     TRESTLE_RETURN_IF_ERROR(tables_[t]
@@ -112,11 +112,11 @@ Status GradientExchange::SumLanes(const Step& step, size_t table, Dim dim, Sink 
     if (chunk_excess != 0) excess.store(chunk_excess, std::memory_order_relaxed);
   });
   if (excess.load(std::memory_order_relaxed) == 0) return {};
-  return {
-      StatusCode::kNumeric,
-      "a gradient of table " + topology_.table_names[table] +
-          " is not finite or beyond the fixed-point range; lower the learning rate, or skip such "
-          "steps with train.on_bad_step: SKIP"};
+  return Status(StatusCode::kNumeric,
+                "a gradient of table " + topology_.table_names[table] +
+                    " is not finite or beyond the fixed-point range; lower the learning rate, or "
+                    "skip such steps with train.on_bad_step: SKIP")
+      .Wrap("step " + std::to_string(step.header.step));
 }
 
 Status GradientExchange::SumTables(const Step& step) {

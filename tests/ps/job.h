@@ -272,7 +272,11 @@ inline JobResult RunJob(
   const auto body = [&](Communicator& comm) -> Status {
     const int rank = comm.rank().value;
     ThreadPool pool(shape.threads);
-    NodeOptions options{*roles, plan.tables, plan.slot_tables, FixedUnit(), factory(rank)};
+    NodeOptions options;
+    options.roles = *roles;
+    options.tables = plan.tables;
+    options.slot_tables = plan.slot_tables;
+    options.make_table = factory(rank);
     TRESTLE_ASSIGN_OR_RETURN(auto node, MakeNode(comm, options, &pool));
     Outcome own;
     Status status;

@@ -142,6 +142,7 @@ class TrainingJob {
 
   // Hooks; all but `drive` have a default that changes nothing.
   SpoiledBackend::Where spoil;
+  Train::OnBadStep on_bad_step = Train::STOP;
   std::function<void(int rank, TrainerOptions*)> options = [](int, TrainerOptions*) {};
   std::function<FileSystem&(int rank)> files = [](int) -> FileSystem& {
     return FileSystem::Local();
@@ -241,6 +242,7 @@ class TrainingJob {
   NodeOptions MakeNodeOptions(const Roles& roles, int rank) const {
     NodeOptions node;
     node.roles = roles;
+    node.fail_bad_steps = on_bad_step == Train::STOP;
     for (const TableColumn& column : schema.tables) {
       auto spec = MakeTableSpec(
           Parse<Table>("name: \"" + column.name + "\" dim: " + std::to_string(column.dim) +
@@ -301,6 +303,7 @@ class TrainingJob {
     settings.lanes = kLanes;
     settings.seed = 7;
     settings.reject_path = dir_.Join("rejected-" + std::to_string(rank) + ".tsv");
+    settings.on_bad_step = on_bad_step;
     options(rank, &settings);
     Trainer trainer(node.client(), backend, comm, pool, progress, files(rank), settings);
     RankState state{rank, node, backend, *train, *test};

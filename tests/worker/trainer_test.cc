@@ -118,7 +118,7 @@ TEST(Trainer, ABadStepUnderStopEndsEveryRankAndNamesTheStep) {
 TEST(Trainer, ABadStepUnderSkipIsCountedAndTheNextOnesGoOn) {
   for (const Spoil spoil : {Spoil::kDense, Spoil::kEmbedding}) {
     TrainingJob job;
-    job.options = [](int, TrainerOptions* o) { o->on_bad_step = Train::SKIP; };
+    job.on_bad_step = Train::SKIP;
     job.drive = TrainingJob::TrainTwice;
     const auto good = job.Run({1, 0, 1});
     job.spoil = {spoil, [](int64_t step) { return step == 4; }, 3};
@@ -142,7 +142,7 @@ TEST(Trainer, AStepThatIsSkippedChangesNothing) {
   for (const Spoil spoil : {Spoil::kDense, Spoil::kEmbedding}) {
     TrainingJob job;
     uint64_t before = 0;
-    job.options = [](int, TrainerOptions* o) { o->on_bad_step = Train::SKIP; };
+    job.on_bad_step = Train::SKIP;
     job.spoil = {spoil, [](int64_t) { return true; }, 3};
     job.drive = [&](Trainer& trainer, TrainingJob::RankState& state,
                     TrainingJob::Outcome* outcome) -> Status {
