@@ -14,20 +14,17 @@
 namespace trestle::embedding {
 namespace {
 
-// Keys or handles in flight at each stage. With 16, a Pull has up to 16 index lines and 16 rows
-// under way, what the miss buffers of a core hold; 8 and 32 were slower
-// (tests/bench/embedding_bench.cc).
-constexpr size_t kGroup = 16;
-
 // Below this many elements sorting them and waking threads costs more than it gains.
 constexpr size_t kMinParallel = 4096;
 
-constexpr size_t kLineFloats = 16;
+constexpr size_t kPullStages = 4;  // ask for index lines, read them, settle the rest, copy rows
+constexpr int kLineFloats = 16;
 
-void PrefetchRow(const float* row, int floats) {
+// Always inlined: g++ 12 drops calls of a function that only prefetches, as if it did nothing.
+[[gnu::always_inline]] inline void PrefetchRow(const float* row, int floats) {
   for (int d = 0; d < floats; d += kLineFloats) __builtin_prefetch(row + d);
 }
-void PrefetchRowToWrite(float* row, int floats) {
+[[gnu::always_inline]] inline void PrefetchRowToWrite(float* row, int floats) {
   for (int d = 0; d < floats; d += kLineFloats) __builtin_prefetch(row + d, 1);
 }
 
@@ -136,60 +133,81 @@ template <int kDim, class Order>
 CpuTable::Pulled CpuTable::PullPart(const PullCall& call, size_t n, const Order& order) {
   const int dim = kDim ? kDim : dim_;
   const size_t groups = (n + kGroup - 1) / kGroup;
-  uint64_t mixed[2][kGroup];     // groups g and g - 1
-  const float* rows[2][kGroup];  // groups g - 1 and g - 2; null: absent
+  const int row_lines = (dim + kLineFloats - 1) / kLineFloats;
+  Group flights[kPullStages];
   Pulled pulled;
+  const auto each = [&](size_t g, int lines, const auto& stage) {
+    if (g >= groups) return;  // before the first group (wrapped around) or behind the last
+    Group& group = flights[g % kPullStages];
+    const size_t begin = g * kGroup;
+    const size_t count = std::min(n - begin, kGroup);
+    for (size_t k = 0; k < count; ++k) stage(order(begin + k), group, k);
+    // In a loop of its own: a prefetch retires only when its address is translated, so that the
+    // fewer instructions lie between, the more page walks overlap (half as fast again at 10 million
+    // rows). Not in a function of its own: g++ 12 takes one that only prefetches for one that does
+    // nothing.
+    for (int line = 0; line < lines; ++line) {
+      for (size_t k = 0; k < count; ++k) __builtin_prefetch(group.wanted[k] + line * kLineFloats);
+    }
+  };
 
-  const auto hash = [&](size_t g) {
-    for (size_t i = g * kGroup, end = std::min(n, i + kGroup), k = 0; i < end; ++i, ++k) {
-      const uint64_t m = Mix64(call.keys[order(i)].value);
-      mixed[g % 2][k] = m;
-      segments_[Segment::Of(m)].Prefetch(m);
-    }
-  };
-  const auto probe = [&](size_t g) {
-    for (size_t i = g * kGroup, end = std::min(n, i + kGroup), k = 0; i < end; ++i, ++k) {
-      const uint64_t m = mixed[g % 2][k];
-      const size_t element = order(i);
-      RowHandle& handle = call.handles[element];
-      handle.segment = Segment::Of(m);
-      handle.row = segments_[handle.segment].Find(m);
-      const float* row = nullptr;
-      if (!handle.absent()) [[likely]] {
-        row = segments_[handle.segment].At(handle.row).floats;
-        PrefetchRow(row, dim);
-      } else {
-        ++pulled.missing;
-        if (call.missing == Missing::kCreate) {
-          row = Create(m, call.keys[element], &handle).floats;
-          if (!row) return false;
-        }
-      }
-      rows[g % 2][k] = row;
-    }
-    return true;
-  };
-  const auto copy = [&](size_t g) {
-    for (size_t i = g * kGroup, end = std::min(n, i + kGroup), k = 0; i < end; ++i, ++k) {
-      const size_t element = order(i);
+  for (size_t g = 0; g < groups + kPullStages - 1; ++g) {
+    each(g, 1, [&](size_t element, Group& group, size_t k) {
+      group.mixed[k] = Mix64(call.keys[element].value);
+      group.wanted[k] = static_cast<const float*>(
+          segments_[Segment::Of(group.mixed[k])].index().HomeLine(group.mixed[k]));
+    });
+    each(g - 1, row_lines, [&](size_t, Group& group, size_t k) { ProbeHome(&group, k); });
+    each(g - 2, 0, [&](size_t element, Group& group, size_t k) {
+      if (!group.row[k]) [[unlikely]]
+        Resolve(call, element, &group, k, &pulled);
+      call.handles[element] = group.handle[k];
+    });
+    if (pulled.out_of_memory) return pulled;
+    each(g - 3, 0, [&](size_t element, Group& group, size_t k) {
       float* out = call.weights + element * dim;
-      if (const float* row = rows[g % 2][k]) [[likely]] {
-        std::memcpy(out, row, dim * sizeof(float));
+      if (group.row[k]) [[likely]] {
+        std::memcpy(out, group.row[k], dim * sizeof(float));
       } else {
         FillUnseen(call.keys[element], out);
       }
-    }
-  };
-
-  for (size_t g = 0; g < groups + 2; ++g) {
-    if (g < groups) hash(g);
-    if (g >= 1 && g - 1 < groups && !probe(g - 1)) {
-      pulled.out_of_memory = true;
-      return pulled;
-    }
-    if (g >= 2) copy(g - 2);
+    });
   }
   return pulled;
+}
+
+// Reads the home bucket; prefetches the row, or the line to look at next.
+inline void CpuTable::ProbeHome(Group* group, size_t k) {
+  const Segment& segment = segments_[Segment::Of(group->mixed[k])];
+  group->handle[k] = {Segment::Of(group->mixed[k]), RowHandle::kAbsentRow};
+  group->row[k] = nullptr;
+  if (segment.rows() == 0) [[unlikely]]
+    return;
+  const void* next;
+  const uint32_t row = segment.index().FindAtHome(group->mixed[k], &next);
+  // Row 0 stands in for an absent one, so that there is a place to compute without a branch.
+  const bool found = row != RowHandle::kAbsentRow;
+  const float* floats = segment.At(found ? row : 0).floats;
+  group->handle[k].row = row;
+  group->row[k] = found ? floats : nullptr;
+  group->wanted[k] = found ? floats : static_cast<const float*>(next);
+}
+
+// A key that is not in its home bucket: one in ten that is in the next, or a new one.
+void CpuTable::Resolve(const PullCall& call, size_t element, Group* group, size_t k,
+                       Pulled* pulled) {
+  RowHandle& handle = group->handle[k];
+  const Segment& segment = segments_[handle.segment];
+  handle.row = segment.index().Find(group->mixed[k]);
+  if (!handle.absent()) {
+    group->row[k] = segment.At(handle.row).floats;
+    PrefetchRow(group->row[k], dim_);
+    return;
+  }
+  ++pulled->missing;
+  if (call.missing == Missing::kRead || pulled->out_of_memory) return;
+  group->row[k] = Create(group->mixed[k], call.keys[element], &handle).floats;
+  if (!group->row[k]) pulled->out_of_memory = true;
 }
 
 // The new row's place; null floats if there is no memory.
@@ -280,7 +298,7 @@ Status CpuTable::Insert(const RowView& row) {
                       std::to_string(dim_) + " and " + std::to_string(state_width_));
   }
   const uint64_t mixed = Mix64(row.key.value);
-  RowHandle handle{Segment::Of(mixed), segments_[Segment::Of(mixed)].Find(mixed)};
+  RowHandle handle{Segment::Of(mixed), segments_[Segment::Of(mixed)].index().Find(mixed)};
   if (!handle.absent()) {
     return Status(StatusCode::kCorrupt, "table " + spec_.name + ": key " +
                                             std::to_string(row.key.value) + " is there twice");

@@ -1,7 +1,5 @@
 #include "embedding/key_index.h"
 
-#include <cstring>
-
 namespace trestle::embedding {
 namespace {
 
@@ -20,7 +18,7 @@ bool KeyIndex::Grow() {
   }
   Bucket* fresh = static_cast<Bucket*>(memory_->Allocate(Bytes(count)));
   if (!fresh) return false;
-  std::memset(static_cast<void*>(fresh), 0, Bytes(count));
+  for (uint64_t b = 0; b < count; ++b) fresh[b] = Bucket{};
 
   KeyIndex old(memory_, phase_);
   old.buckets_ = std::exchange(buckets_, fresh);

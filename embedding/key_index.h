@@ -36,32 +36,47 @@ class KeyIndex {
         size_(std::exchange(other.size_, 0)) {}
   KeyIndex& operator=(KeyIndex&&) = delete;
 
-  // Brings the bucket that Find will read first into the cache.
-  void Prefetch(uint64_t mixed) const { __builtin_prefetch(buckets_ + Home(mixed)); }
+  // The bucket where the key is, if it is anywhere, in nine of ten cases. A pipeline asks for it,
+  // reads it with FindAtHome some keys later, and what that cannot tell some keys later still with
+  // Find.
+  const void* HomeLine(uint64_t mixed) const { return buckets_ + Home(mixed); }
+
+  // The key's row if it is in its home bucket, else kAbsent, and then `*next` is the line that Find
+  // would read next. No branches: which slot it is cannot be predicted, nor whether it is there.
+  // Requires size() > 0.
+  uint32_t FindAtHome(uint64_t mixed, const void** next) const {
+    const Bucket* bucket = buckets_ + Home(mixed);
+    *next = bucket + 1;
+    return bucket->Find(mixed);
+  }
 
   // The key's row, or kAbsent.
   uint32_t Find(uint64_t mixed) const {
     if (size_ == 0) return kAbsent;
     uint32_t b = Home(mixed);
     while (true) {
-      const Bucket& bucket = buckets_[b];
-      if (const uint32_t match = bucket.Match(mixed)) return bucket.rows[std::countr_zero(match)];
-      if (bucket.count < kSlots) return kAbsent;
+      const uint32_t row = buckets_[b].Find(mixed);
+      if (row != kAbsent || !buckets_[b].full()) return row;
       b = Next(b);
     }
   }
 
+  uint64_t size() const { return size_; }
+
   // Makes room for one more key. After it Insert cannot fail.
-  [[nodiscard]] bool Reserve() { return size_ + 1 <= bucket_count_ * kMaxKeysPerBucket || Grow(); }
+  [[nodiscard]] bool Reserve() {
+    return 2 * (size_ + 1) <= bucket_count_ * kMaxKeysPerTwoBuckets || Grow();
+  }
 
   // Requires Reserve() and a key that is absent.
   void Insert(uint64_t mixed, uint32_t row) {
     uint32_t b = Home(mixed);
-    while (buckets_[b].count == kSlots) b = Next(b);
+    while (buckets_[b].full()) b = Next(b);
     Bucket& bucket = buckets_[b];
-    bucket.mixed[bucket.count] = mixed;
-    bucket.rows[bucket.count] = row;
-    ++bucket.count;
+    uint32_t slot = 0;
+    while (bucket.rows[slot] != kAbsent) ++slot;
+    bucket.mixed[slot] = mixed;
+    bucket.rows[slot] = row;
     ++size_;
   }
 
@@ -69,25 +84,29 @@ class KeyIndex {
   template <class Visit>
   void ForEach(const Visit& visit) const {
     for (uint64_t b = 0; b < bucket_count_; ++b) {
-      for (uint32_t i = 0; i < buckets_[b].count; ++i)
-        visit(buckets_[b].mixed[i], buckets_[b].rows[i]);
+      const Bucket& bucket = buckets_[b];
+      for (uint32_t i = 0; bucket.rows[i] != kAbsent; ++i) visit(bucket.mixed[i], bucket.rows[i]);
     }
   }
 
  private:
   static constexpr uint32_t kSlots = 5;
-  static constexpr uint64_t kMaxKeysPerBucket = 4;  // a load of 0.8
+  static constexpr uint64_t kMaxKeysPerTwoBuckets = 7;  // a load of 0.7
 
+  // Slots fill in order. An empty one, and the one too many, holds kAbsent for a row.
   struct alignas(64) Bucket {
-    uint64_t mixed[kSlots];
-    uint32_t rows[kSlots];
-    uint32_t count;
+    uint64_t mixed[kSlots] = {};
+    uint32_t rows[kSlots + 1] = {kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent};
 
-    // Bit i: slot i is in use and holds `key`. No branches: which slot it is cannot be predicted.
-    uint32_t Match(uint64_t key) const {
-      uint32_t match = 0;
+    bool full() const { return rows[kSlots - 1] != kAbsent; }
+
+    // The row of the first slot that holds `key`: a slot in use comes before an empty one whose
+    // zero happens to be equal; if none does, of the slot too many. No branches: which slot it is
+    // cannot be predicted.
+    uint32_t Find(uint64_t key) const {
+      uint32_t match = 1u << kSlots;
       for (uint32_t i = 0; i < kSlots; ++i) match |= static_cast<uint32_t>(mixed[i] == key) << i;
-      return match & ((1u << count) - 1);
+      return rows[std::countr_zero(match)];
     }
   };
   static_assert(sizeof(Bucket) == 64);

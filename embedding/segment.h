@@ -24,8 +24,7 @@ class alignas(64) Segment {
       : index_(memory, (number + 1.0) / kSegments), rows_(row_floats, memory) {}
 
   uint32_t rows() const { return rows_.size(); }
-  void Prefetch(uint64_t mixed) const { index_.Prefetch(mixed); }
-  uint32_t Find(uint64_t mixed) const { return index_.Find(mixed); }
+  const KeyIndex& index() const { return index_; }
   RowPlace At(uint32_t row) const { return rows_.At(row); }
 
   // A new row for a key that is absent, its floats undefined; KeyIndex::kAbsent if there is no

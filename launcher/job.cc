@@ -1,5 +1,6 @@
 #include "launcher/job.h"
 
+#include <google/protobuf/text_format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -58,7 +59,7 @@ std::string MetricLine(const std::string& name, const Evaluation& evaluation) {
   if (m.gauc) line += Format("  gauc %.4f", *m.gauc);
   return line + Format(
                     "  log loss %.4f  normalized entropy %.4f  predicted/observed %.4f"
-                    "  (%ld rows, %.1f %% of keys unseen)",
+                    "  (%ld rows, %.1f %% of ids unseen)",
                     m.log_loss, m.normalized_entropy, m.pcoc, m.rows,
                     100 * evaluation.unseen_share);
 }
@@ -93,6 +94,7 @@ Status Job::Check() {
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, device));
 
   TRESTLE_ASSIGN_OR_RETURN(const auto hosts, GatherHosts(comm_));
+  TRESTLE_ASSIGN_OR_RETURN(const auto cores, GatherCores(comm_));
   auto roles = AssignRoles(loaded_.config.cluster().servers(), hosts);
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, WithPlaces(loaded_, roles.status())));
   roles_ = *std::move(roles);
@@ -100,7 +102,7 @@ Status Job::Check() {
   const auto me = std::find(roles_.workers.begin(), roles_.workers.end(), comm_.rank());
   worker_ = me == roles_.workers.end() ? -1 : static_cast<int>(me - roles_.workers.begin());
   threads_ = loaded_.config.cluster().has_threads() ? loaded_.config.cluster().threads()
-                                                    : DefaultThreads(hosts, comm_.rank());
+                                                    : DefaultThreads(hosts, cores, comm_.rank());
   pool_ = std::make_unique<ThreadPool>(threads_);
   return comm_.SetMembers(Stream::kDense, roles_.workers);
 }
@@ -129,13 +131,21 @@ Status Job::OpenInput() {
 // Every worker reads a share of the blocks; partial statistics are merged in the order of blocks.
 Status Job::ShareStatistics() {
   statistics_.assign(plan_.schema.numeric.size(), NumericStatistics());
-  if (worker_ < 0 || !NeedsStatistics(plan_.schema)) return {};
-  const auto workers = static_cast<int64_t>(roles_.workers.size());
-  auto mine = train_->BlockStatistics(train_->blocks() * worker_ / workers,
-                                      train_->blocks() * (worker_ + 1) / workers);
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kStatistics, mine.status()));
+  if (!NeedsStatistics(plan_.schema)) return {};
+  std::vector<std::vector<NumericStatistics>> mine;
+  Status read;
+  if (worker_ >= 0) {
+    const auto workers = static_cast<int64_t>(roles_.workers.size());
+    auto blocks = train_->BlockStatistics(train_->blocks() * worker_ / workers,
+                                          train_->blocks() * (worker_ + 1) / workers);
+    read = blocks.status();
+    if (blocks.ok()) mine = *std::move(blocks);
+  }
+  // Dedicated servers too: they would wait for the first step of workers that have left.
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, read));
+  if (worker_ < 0) return {};
   std::string bytes;
-  for (const auto& block : *mine) {
+  for (const auto& block : mine) {
     bytes.append(reinterpret_cast<const char*>(block.data()),
                  block.size() * sizeof(NumericStatistics));
   }
@@ -245,9 +255,14 @@ Status Job::Train() {
     TRESTLE_RETURN_IF_ERROR(trainer.Stop());
   }
   TRESTLE_RETURN_IF_ERROR(Finish());
-  if (!stopped_) return {};
-  return {StatusCode::kInterrupted, "stopped on request after step " + std::to_string(steps_) +
-                                        "; the model so far is in " + model_folder()};
+  return AgreeOnStop("stopped on request after step " + std::to_string(steps_) +
+                     "; the model so far is in " + model_folder());
+}
+
+// The leader says it, once for the job.
+Status Job::AgreeOnStop(const std::string& what) {
+  const bool stopped = leads() && stopped_;
+  return AgreeOnStatus(comm_, kSetUp, stopped ? Status(StatusCode::kInterrupted, what) : Status());
 }
 
 Status Job::TrainEpochs(Trainer& trainer) {
@@ -317,6 +332,25 @@ Status Job::Finish() {
   return AgreeOnStatus(comm_, kSetUp, written);
 }
 
+// What the weights mean is in the features and the model; the rest of a config may differ.
+Status Job::CheckConfigOf(const ModelInfo& info) const {
+  Config trained;
+  if (!google::protobuf::TextFormat::ParseFromString(info.config, &trained)) {
+    return {StatusCode::kCorrupt, "the model's config is not one that this program reads"};
+  }
+  const auto meaning = [](const Config& config) {
+    Config part;
+    *part.mutable_features() = config.features();
+    *part.mutable_model() = config.model();
+    return Canonical(part);
+  };
+  if (meaning(trained) == meaning(loaded_.config)) return {};
+  return {StatusCode::kInvalidConfig,
+          loaded_.path +
+              ": the model was trained with other `features` or another `model`; use the "
+              "config.textproto of the run that wrote it"};
+}
+
 Status Job::Evaluate(const std::string& model) {
   if (loaded_.config.data().test().empty()) {
     const Status nothing(StatusCode::kInvalidConfig,
@@ -325,13 +359,16 @@ Status Job::Evaluate(const std::string& model) {
   }
   auto info = LoadModel(comm_, fs_, model.empty() ? model_folder() : model, *node_, backend_.get());
   if (!info.ok()) return info.status();
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, CheckConfigOf(*info)));
   statistics_ = info->statistics;
-  if (worker_ < 0) return node_->Serve();
-  Trainer trainer = MakeTrainer();
-  TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
-  TRESTLE_RETURN_IF_ERROR(trainer.Stop());
-  if (stopped_) return {StatusCode::kInterrupted, "stopped on request"};
-  return {};
+  if (worker_ < 0) {
+    TRESTLE_RETURN_IF_ERROR(node_->Serve());
+  } else {
+    Trainer trainer = MakeTrainer();
+    TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
+    TRESTLE_RETURN_IF_ERROR(trainer.Stop());
+  }
+  return AgreeOnStop("stopped on request");
 }
 
 }  // namespace trestle

@@ -51,8 +51,11 @@ class Job {
   Trainer MakeTrainer();
   Status TrainEpochs(Trainer& trainer);
   Status TrainEpoch(Trainer& trainer, int64_t epoch);
+  Status CheckConfigOf(const ModelInfo& info) const;  // that it is a model of this config
   Status EvaluateTest(Trainer& trainer);
   Status Finish();  // digest, model, summary
+  // kInterrupted on all ranks if the leader was stopped.
+  Status AgreeOnStop(const std::string& what);
 
   Communicator& comm_;
   const LoadedConfig& loaded_;

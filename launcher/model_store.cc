@@ -121,7 +121,9 @@ Result<Json> SaveTable(FileSystem& fs, const std::string& folder, Node& node,
     return file.Write(row.state.data(), row.state.size_bytes());
   };
   TRESTLE_RETURN_IF_ERROR(table.ForEachRow(0, kPartitions, write));
-  return file.Finish();
+  TRESTLE_ASSIGN_OR_RETURN(Json description, file.Finish());
+  description["row_bytes"] = RowBytes(table.spec().dim, table.state_width());
+  return description;
 }
 
 Result<Json> SaveDense(FileSystem& fs, const std::string& folder, DenseBackend& backend) {
@@ -164,6 +166,28 @@ Json DescribeStatistics(const std::vector<NumericStatistics>& statistics) {
   return list;
 }
 
+// model.json ends with the checksum of its own text, taken with zeros in the place of it: a file
+// cut or changed anywhere is noticed, also where it would still be good JSON.
+constexpr std::string_view kSealBegin = "\"checksum\": \"";
+constexpr std::string_view kUnsealed = "0000000000000000";
+constexpr std::string_view kSealEnd = "\"\n}\n";
+
+std::string Seal(Json model) {
+  model["checksum"] = kUnsealed;
+  std::string text = model.dump(1) + "\n";
+  const std::string sum = ChecksumOf(text);
+  return text.replace(text.size() - kSealEnd.size() - sum.size(), sum.size(), sum);
+}
+
+bool SealHolds(std::string text) {
+  const size_t tail = kSealBegin.size() + kUnsealed.size() + kSealEnd.size();
+  if (text.size() < tail || !text.ends_with(kSealEnd)) return false;
+  const size_t at = text.size() - kSealEnd.size() - kUnsealed.size();
+  if (text.compare(at - kSealBegin.size(), kSealBegin.size(), kSealBegin) != 0) return false;
+  const std::string sum = text.substr(at, kUnsealed.size());
+  return ChecksumOf(text.replace(at, kUnsealed.size(), kUnsealed)) == sum;
+}
+
 Status Corrupt(const std::string& path, const std::string& what) {
   return {StatusCode::kCorrupt, path + ": " + what};
 }
@@ -177,13 +201,14 @@ Result<Json> ReadModelJson(FileSystem& fs, const std::string& folder) {
   Json model = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (model.is_discarded() || !model.is_object()) return Corrupt(path, "not a JSON object");
   for (const char* field :
-       {"format", "step", "complete", "config", "digest", "files", "dense", "numeric"}) {
+       {"format", "step", "complete", "digest", "config", "numeric", "dense", "tables", "files"}) {
     if (!model.contains(field)) return Corrupt(path, std::string("has no \"") + field + "\"");
   }
   if (model["format"] != kFormat) {
     return Corrupt(path, "format " + model["format"].dump() + ", this program reads format " +
                              std::to_string(kFormat));
   }
+  if (!SealHolds(*text)) return Corrupt(path, "its checksum does not fit: cut or changed");
   return model;
 }
 
@@ -203,6 +228,27 @@ Result<std::string> ReadChecked(FileSystem& fs, const std::string& folder, const
   return text;
 }
 
+Status OtherConfig(const std::string& folder, const std::string& what) {
+  return {StatusCode::kInvalidConfig, folder + ": trained with another config: " + what +
+                                          "; use the config.textproto of the run that wrote it"};
+}
+
+// Whether the model has this table, with keys and rows that mean the same.
+Status CheckTable(const std::string& folder, const Json& model, const TableSpec& spec) {
+  for (const Json& table : model["tables"]) {
+    if (table.at("name") != spec.name) continue;
+    if (table.at("dim") != spec.dim) {
+      return OtherConfig(folder, "table " + spec.name + " has dim " + table.at("dim").dump() +
+                                     " there and " + std::to_string(spec.dim) + " here");
+    }
+    if (table.at("seed") != Hex(spec.seed)) {  // what hashes its string keys
+      return OtherConfig(folder, "table " + spec.name + " has another seed there (train.seed)");
+    }
+    return {};
+  }
+  return OtherConfig(folder, "it has no table " + spec.name);
+}
+
 // Inserts the rows of this server's partitions.
 Status LoadRows(const std::string& path, const std::string& text, Node& node,
                 EmbeddingTable& table) {
@@ -218,17 +264,14 @@ Status LoadRows(const std::string& path, const std::string& text, Node& node,
     if (ShardOf(PartitionOf(key), node.server_count()) != node.server_index()) continue;
     std::memcpy(values.data(), text.data() + at + sizeof(header), values.size() * sizeof(float));
     const std::span<const float> all(values);
-    TRESTLE_RETURN_IF_ERROR(table.Insert({key, all.first(dim), all.subspan(dim), header.occurrences,
-                                          header.samples, header.last_step}));
+    const Status inserted = table.Insert({key, all.first(dim), all.subspan(dim), header.occurrences,
+                                          header.samples, header.last_step});
+    TRESTLE_RETURN_IF_ERROR(inserted.Wrap(path));
   }
   return {};
 }
 
-Status LoadDense(const std::string& path, const std::string& text, const Json& described,
-                 DenseBackend& backend) {
-  if (described != DescribeDense(backend)) {
-    return Corrupt(path, "holds other dense parameters than the config's model has");
-  }
+Status LoadDense(const std::string& path, const std::string& text, DenseBackend& backend) {
   size_t at = 0;
   for (auto& [slice, values] : backend.State()) {
     if (at + values.size_bytes() > text.size()) return Corrupt(path, "too short");
@@ -247,6 +290,12 @@ bool IsShardOf(const std::string& file, const std::string& table) {
 
 Status LoadFiles(FileSystem& fs, const std::string& folder, const Json& model, Node& node,
                  DenseBackend* backend) {
+  for (const EmbeddingTable* table : node.tables()) {
+    TRESTLE_RETURN_IF_ERROR(CheckTable(folder, model, table->spec()));
+  }
+  if (backend && model["dense"] != DescribeDense(*backend)) {
+    return OtherConfig(folder, "its network has other parameters");
+  }
   for (const Json& file : model["files"]) {
     const auto name = file.at("name").get<std::string>();
     const std::string path = folder + "/" + name;
@@ -256,9 +305,12 @@ Status LoadFiles(FileSystem& fs, const std::string& folder, const Json& model, N
     }
     const bool dense = name == "dense.f32" && backend;
     if (!table && !dense) continue;
+    if (table && file.at("row_bytes") != RowBytes(table->spec().dim, table->state_width())) {
+      return OtherConfig(folder, "table " + table->spec().name + " has another optimizer there");
+    }
     TRESTLE_ASSIGN_OR_RETURN(const std::string text, ReadChecked(fs, folder, file));
     if (table) TRESTLE_RETURN_IF_ERROR(LoadRows(path, text, node, *table));
-    if (dense) TRESTLE_RETURN_IF_ERROR(LoadDense(path, text, model["dense"], *backend));
+    if (dense) TRESTLE_RETURN_IF_ERROR(LoadDense(path, text, *backend));
   }
   return {};
 }
@@ -324,12 +376,13 @@ Status SaveModel(Communicator& comm, FileSystem& fs, const std::string& folder, 
                {"dense", DescribeDense(*backend)},
                {"tables", Json::array()},
                {"files", Json::array()}};
-    for (const TableSpec& spec : specs)
-      model["tables"].push_back({{"name", spec.name}, {"dim", spec.dim}});
+    for (const TableSpec& spec : specs) {
+      model["tables"].push_back({{"name", spec.name}, {"dim", spec.dim}, {"seed", Hex(spec.seed)}});
+    }
     for (const std::string& files : all) {
       for (Json& file : Json::parse(files)) model["files"].push_back(std::move(file));
     }
-    written = WriteFileAtomically(fs, folder + "/model.json", model.dump(1) + "\n");
+    written = WriteFileAtomically(fs, folder + "/model.json", Seal(std::move(model)));
   }
   return AgreeOnStatus(comm, kSaving, written);
 }

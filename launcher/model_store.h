@@ -4,15 +4,15 @@
 //
 //   model/model.json                       what, how large, checksums, digest, effective config
 //   model/<table>-00001-of-00003.rows      one file a table and server: rows in the order of
-//   partitions:
-//                                          u64 key, u64 occurrences, u64 samples, i64 last step,
-//                                          f32 weights[dim], f32 state[state_width]; little endian
-//   model/dense.f32                        the backend's State(), vector after vector, f32 little
-//   endian
+//                                          partitions, each u64 key, u64 occurrences, u64 samples,
+//                                          i64 last step, f32 weights[dim], f32 state[state_width];
+//                                          little endian
+//   model/dense.f32                        the backend's State(), vector after vector, likewise
 //
-// model.json is written last, atomically: a folder without it is no model.
-// Collective: Save, Load and ModelDigest by all ranks. Errors: kIoError, kCorrupt (file, expected,
-// found), agreed on by all ranks.
+// model.json is written last, atomically: a folder without it is no model. It carries the checksum
+// of every file and, last, its own.
+// Collective: Save, Load and ModelDigest by all ranks. Errors, agreed on by all ranks: kIoError,
+// kNotFound, kCorrupt (file, expected, found), kInvalidConfig for a model of another config.
 #pragma once
 
 #include <cstdint>

@@ -25,8 +25,13 @@ Result<std::string> AgreeOnInstructionSet(Communicator& comm);
 // Names of all ranks' nodes, by rank.
 Result<std::vector<std::string>> GatherHosts(Communicator& comm);
 
-// Threads to compute with where the config names none: the cores this process may use, shared with
-// the other ranks of its node unless it is bound to cores of its own.
-int DefaultThreads(const std::vector<std::string>& hosts, Rank rank);
+// The cores that each rank's process may use, by rank: a byte a core, '1' for one it may.
+Result<std::vector<std::string>> GatherCores(Communicator& comm);
+
+// Threads to compute with where the config names none: the cores that this rank may use, shared
+// with the ranks of its node that may use some of them too. So ranks bound to cores of their own
+// use all of those, and ranks that a batch system put into one cpuset share it. Pure.
+int DefaultThreads(const std::vector<std::string>& hosts, const std::vector<std::string>& cores,
+                   Rank rank);
 
 }  // namespace trestle

@@ -2,9 +2,6 @@
 // only.
 #pragma once
 
-#include <arrow/io/file.h>
-#include <arrow/status.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>

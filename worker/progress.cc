@@ -3,7 +3,9 @@
 #include <glog/logging.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "worker/metrics.h"
@@ -53,9 +55,16 @@ void Progress::BeginPass(const std::string& name, int64_t steps) {
 }
 
 void Progress::AddPredictions(const float* logits, const float* labels, int64_t rows) {
-  if (logits_.size() + static_cast<size_t>(rows) > 2 * kAucRows) {
-    logits_.erase(logits_.begin(), logits_.end() - static_cast<int64_t>(kAucRows));
-    labels_.erase(labels_.begin(), labels_.end() - static_cast<int64_t>(kAucRows));
+  const auto keep = static_cast<int64_t>(kAucRows);
+  if (rows > keep) {  // the newest of a large lane
+    logits += rows - keep;
+    labels += rows - keep;
+    rows = keep;
+  }
+  // Trimmed only at twice the size, so that a row is moved once.
+  if (const auto held = static_cast<int64_t>(logits_.size()); held + rows > 2 * keep) {
+    logits_.erase(logits_.begin(), logits_.end() - (keep - rows));
+    labels_.erase(labels_.begin(), labels_.end() - (keep - rows));
   }
   logits_.insert(logits_.end(), logits, logits + rows);
   labels_.insert(labels_.end(), labels, labels + rows);
@@ -74,7 +83,8 @@ void Progress::Step(int64_t step, int64_t rows, double loss_sum) {
 }
 
 void Progress::Report(int64_t step, Clock::Duration now) {
-  auc_ = ExactAuc(logits_, labels_);
+  const size_t newest = std::min(logits_.size(), kAucRows);
+  auc_ = ExactAuc(std::span(logits_).last(newest), std::span(labels_).last(newest));
   Print(Line(step, now));
   Log("train", {{"pass", pass_},
                 {"step", step},

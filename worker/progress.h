@@ -29,7 +29,8 @@ class Progress {
 
   // A pass begins: "epoch 1/2" or "evaluating", with its number of steps.
   void BeginPass(const std::string& name, int64_t steps);
-  // A step is done. rows and loss_sum are global; logits and labels are those of this rank's lanes.
+  // A step is done. rows and loss_sum are global, those of steps that were applied; logits and
+  // labels are those of this rank's lanes.
   void Step(int64_t step, int64_t rows, double loss_sum);
   void AddPredictions(const float* logits, const float* labels, int64_t rows);
   // Ends the live line, if any.
@@ -58,7 +59,7 @@ class Progress {
   Clock::Duration last_drawn_{};
   Window window_;
   double auc_ = 0;                      // of the last full window; NaN before
-  std::vector<float> logits_, labels_;  // the newest of the window, at most kAucRows
+  std::vector<float> logits_, labels_;  // the newest of the window: kAucRows count, twice are held
   bool line_open_ = false;
   bool log_failed_ = false;
   static constexpr size_t kAucRows = 65'536;

@@ -30,8 +30,13 @@ Status RunLog::Write(const std::string& event, const Fields& fields) {
   if (!file_) return {};
   Fields line = {{"event", event}, {"time_s", Seconds(clock_.Now() - start_)}};
   line.insert(line.end(), fields.begin(), fields.end());
-  const std::string text = ToJson(line) + "\n";
-  return file_->Append(std::as_bytes(std::span(text)));
+  // A write that failed may have left a part of its line, which must not spoil this one.
+  std::string text;
+  if (torn_) text += '\n';
+  text += ToJson(line) + "\n";
+  const Status written = file_->Append(std::as_bytes(std::span(text)));
+  torn_ = !written.ok();
+  return written;
 }
 
 }  // namespace trestle

@@ -35,6 +35,7 @@ class RunLog {
   std::unique_ptr<WritableFile> file_;
   const Clock& clock_;
   Clock::Duration start_;
+  bool torn_ = false;  // the last write failed
 };
 
 }  // namespace trestle

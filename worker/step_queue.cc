@@ -10,12 +10,24 @@ StepQueue::StepQueue(Client& client, LaneReader& reader, Options options)
     : client_(client), reader_(reader), options_(options), thread_([this] { Run(); }) {}
 
 StepQueue::~StepQueue() {
+  if (!drained_) Abandon({StatusCode::kInternal, "the step before this one failed"});
+  if (thread_.joinable()) thread_.join();
+}
+
+// Successful Prepares are collective, so every rank's thread stops after the same number of them;
+// the one after it fails everywhere, whether a rank was inside it already or comes here for it.
+void StepQueue::Abandon(const Status& why) {
+  if (std::exchange(drained_, true)) return;
   {
     std::lock_guard lock(mutex_);
     abandoned_ = true;
   }
   changed_.notify_all();
   thread_.join();
+  if (failed_) return;
+  StepHeader header;
+  header.action = Action::kEndPass;
+  (void)client_.Prepare(header, {}, why);  // fails, with this or with what another rank has
 }
 
 Result<std::optional<PreparedStep>> StepQueue::Next() {
@@ -25,6 +37,7 @@ Result<std::optional<PreparedStep>> StepQueue::Next() {
   // The end of the pass and errors stay, so that another Next sees them too.
   const bool last = !item.ok() || !item->has_value();
   if (last) {
+    drained_ = true;
     items_.front() = item.ok() ? Result<std::optional<PreparedStep>>(std::nullopt)
                                : Result<std::optional<PreparedStep>>(item.status());
   } else {
@@ -48,13 +61,9 @@ void StepQueue::Run() {
   Status local;  // a failure to tell the others with the next header
   for (int64_t step = options_.first_step;; ++step) {
     auto prepared = Prepare(step, &local);
-    const bool last = !prepared.ok() || !prepared->has_value();
-    // The main thread failed, as it did on every rank. Others may be inside the next Prepare
-    // already: this one joins it, and it ends there for all.
-    if (!Push(std::move(prepared)) && local.ok()) {
-      local = {StatusCode::kInternal, "the step before this one failed"};
-    }
-    if (last) return;
+    failed_ = !prepared.ok();
+    const bool last = failed_ || !prepared->has_value();
+    if (!Push(std::move(prepared)) || last) return;
   }
 }
 

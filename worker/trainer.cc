@@ -39,6 +39,19 @@ struct Trainer::LaneBuffers {
   LaneTensors tensors;
 };
 
+struct Trainer::TrainSums {
+  int64_t positives = 0;  // of this worker's rows
+  int64_t rows = 0;       // of steps that were applied
+  double loss = 0;
+};
+
+struct Trainer::EvaluateSums {
+  explicit EvaluateSums(bool grouped) : metrics(grouped) {}
+  MetricsAccumulator metrics;
+  int64_t positives = 0;     // of this worker's rows
+  int64_t keys[2] = {0, 0};  // occurrences of this worker's keys, and of those never seen
+};
+
 Trainer::Trainer(Client& client, DenseBackend& backend, Communicator& comm, ThreadPool& pool,
                  Progress& progress, FileSystem& fs, TrainerOptions options)
     : client_(client),
@@ -75,52 +88,57 @@ Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, 
 }
 
 Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs) {
-  TRESTLE_ASSIGN_OR_RETURN(auto reader, OpenReader(dataset, options_.order, epoch));
+  auto reader = OpenReader(dataset, options_.order, epoch);
+  if (!reader.ok()) return Tell(reader.status());
   progress_.BeginPass("epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs),
-                      reader->steps());
-  StepQueue queue(client_, *reader,
+                      (*reader)->steps());
+  StepQueue queue(client_, **reader,
                   {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested});
   PassResult result;
-  double loss_sum = 0;
-  int64_t positives = 0;
-  while (true) {
-    TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
-    if (!prepared) break;
-    TRESTLE_ASSIGN_OR_RETURN(const StepResult step, TrainStep(*prepared));
-    ++result.steps;
-    result.skipped_steps += step.applied ? 0 : 1;
-    result.rows += step.totals.rows;
-    loss_sum += step.totals.loss_sum;
-    positives += CountPositives(prepared->lanes);
-    progress_.Step(step_, step.totals.rows, step.totals.loss_sum);
-  }
+  TrainSums sums;
+  const Status trained = TrainSteps(queue, &result, &sums);
   progress_.EndPass();
-  result.loss = result.rows ? loss_sum / static_cast<double>(result.rows) : 0;
+  if (!trained.ok()) queue.Abandon(trained);
+  TRESTLE_RETURN_IF_ERROR(trained);
+  result.loss = sums.rows ? sums.loss / static_cast<double>(sums.rows) : 0;
   result.stopped = queue.stopped();
-  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, *reader, positives, &result));
+  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, **reader, sums.positives, &result));
   return result;
 }
 
-Result<Trainer::StepResult> Trainer::TrainStep(PreparedStep& prepared) {
+Status Trainer::TrainSteps(StepQueue& queue, PassResult* result, TrainSums* sums) {
+  while (true) {
+    TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
+    if (!prepared) return {};
+    TRESTLE_RETURN_IF_ERROR(TrainStep(*prepared, result, sums));
+  }
+}
+
+Status Trainer::TrainStep(PreparedStep& prepared, PassResult* result, TrainSums* sums) {
   const int64_t step = ++step_;
   Lookup& lookup = *prepared.lookup;
   TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
   RunLanes(prepared, /*training=*/true);
-  StepResult result;
   TRESTLE_RETURN_IF_ERROR(
       comm_.AllReduceSum({Stream::kDense, "dense gradients", step}, backend_.Sums()));
   const Status terms = CheckTerms();
   const bool stop = options_.on_bad_step == Train::STOP;
   TRESTLE_ASSIGN_OR_RETURN(const PushOutcome outcome,
                            client_.Push(lookup, !terms.ok(), stop ? terms : Status()));
-  result.totals = backend_.Totals();
-  result.applied = outcome.applied;
+  const StepTotals totals = outcome.applied ? backend_.Totals() : StepTotals();
   if (outcome.applied) backend_.ApplyStep(step);
-  for (size_t lane = 0; lane < prepared.lanes.size(); ++lane) {
+  ++result->steps;
+  result->skipped_steps += outcome.applied ? 0 : 1;
+  result->rows += lookup.header().rows;
+  sums->rows += totals.rows;
+  sums->loss += totals.loss_sum;
+  sums->positives += CountPositives(prepared.lanes);
+  for (size_t lane = 0; lane < prepared.lanes.size() && outcome.applied; ++lane) {
     progress_.AddPredictions(logits_[lane].data(), prepared.lanes[lane].labels.data(),
                              prepared.lanes[lane].rows);
   }
-  return result;
+  progress_.Step(step, totals.rows, totals.loss_sum);
+  return {};
 }
 
 void Trainer::RunLanes(PreparedStep& prepared, bool training) {
@@ -174,44 +192,53 @@ Status Trainer::CheckTerms() const {
   std::string what;
   if (!backend_.bad(&what)) return {};
   return Status(StatusCode::kNumeric,
-                what + "; lower the learning rate, set optimizer.dense.clip_norm, or skip such steps "
-                       "with train.on_bad_step: SKIP")
+                what +
+                    "; lower the learning rate, set optimizer.dense.clip_norm, or skip such steps "
+                    "with train.on_bad_step: SKIP")
       .Wrap("step " + std::to_string(step_));
 }
 
 Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& name) {
   TRESTLE_RETURN_IF_ERROR(CompareReplicas());
-  TRESTLE_ASSIGN_OR_RETURN(auto reader, OpenReader(dataset, TIME, 0));
-  progress_.BeginPass(name, reader->steps());
-  StepQueue queue(client_, *reader,
+  auto reader = OpenReader(dataset, TIME, 0);
+  if (!reader.ok()) return Tell(reader.status());
+  progress_.BeginPass(name, (*reader)->steps());
+  StepQueue queue(client_, **reader,
                   {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested});
-  MetricsAccumulator metrics(!dataset.schema().group.empty());
   Evaluation evaluation;
-  int64_t keys[2] = {0, 0};  // unique, unseen
-  int64_t positives = 0;
+  EvaluateSums sums(!dataset.schema().group.empty());
+  const Status evaluated = EvaluateSteps(queue, &evaluation.pass, &sums);
+  progress_.EndPass();
+  if (!evaluated.ok()) queue.Abandon(evaluated);
+  TRESTLE_RETURN_IF_ERROR(evaluated);
+  evaluation.pass.stopped = queue.stopped();
+  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, **reader, sums.positives, &evaluation.pass));
+  auto metrics = sums.metrics.Compute(comm_, Stream::kDense);
+  if (!metrics.ok()) return Tell(metrics.status());
+  evaluation.metrics = *std::move(metrics);
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "unseen keys"}, sums.keys));
+  evaluation.unseen_share =
+      sums.keys[0] ? static_cast<double>(sums.keys[1]) / static_cast<double>(sums.keys[0]) : 0;
+  return evaluation;
+}
+
+Status Trainer::EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums) {
   while (true) {
     TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
-    if (!prepared) break;
-    TRESTLE_RETURN_IF_ERROR(client_.Pull(*prepared->lookup));
+    if (!prepared) return {};
+    Lookup& lookup = *prepared->lookup;
+    TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
     RunLanes(*prepared, /*training=*/false);
     for (size_t lane = 0; lane < prepared->lanes.size(); ++lane) {
       const LaneRows& rows = prepared->lanes[lane];
-      metrics.Add(logits_[lane], rows.labels, rows.groups);
+      sums->metrics.Add(logits_[lane], rows.labels, rows.groups);
     }
-    positives += CountPositives(prepared->lanes);
-    keys[0] += prepared->lookup->unique_keys();
-    keys[1] += prepared->lookup->unseen_keys();
-    ++evaluation.pass.steps;
-    evaluation.pass.rows += prepared->lookup->header().rows;
+    sums->positives += CountPositives(prepared->lanes);
+    sums->keys[0] += lookup.occurrences();
+    sums->keys[1] += lookup.unseen_occurrences();
+    ++result->steps;
+    result->rows += lookup.header().rows;
   }
-  progress_.EndPass();
-  evaluation.pass.stopped = queue.stopped();
-  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, *reader, positives, &evaluation.pass));
-  TRESTLE_ASSIGN_OR_RETURN(evaluation.metrics, metrics.Compute(comm_, Stream::kDense));
-  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "unseen keys"}, keys));
-  evaluation.unseen_share =
-      keys[0] ? static_cast<double>(keys[1]) / static_cast<double>(keys[0]) : 0;
-  return evaluation;
 }
 
 Status Trainer::ClosePass(const Dataset& dataset, const LaneReader& reader, int64_t positives,
@@ -226,7 +253,9 @@ Status Trainer::ClosePass(const Dataset& dataset, const LaneReader& reader, int6
 
 // A pass is over, so that every rank waits for the header of the next: it brings the failure.
 Status Trainer::Tell(const Status& failure) {
-  if (failure.ok()) return {};
+  const bool broken =
+      failure.code() == StatusCode::kPeerFailed || failure.code() == StatusCode::kDeadlineExceeded;
+  if (failure.ok() || broken) return failure;  // a broken communicator tells nobody
   StepHeader header;
   header.action = Action::kStop;
   header.step = step_;

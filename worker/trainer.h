@@ -37,7 +37,7 @@ struct TrainerOptions {
   uint64_t seed = 0;
   int64_t max_bad_rows = 0;
   Order order = SHUFFLE;
-  Train::OnBadStep on_bad_step = Train::STOP;
+  Train::OnBadStep on_bad_step = Train::STOP;  // as NodeOptions::fail_bad_steps: STOP = true
   std::vector<NumericStatistics> statistics;
   std::string reject_path;
   std::function<bool()> stop_requested;  // polled once a step
@@ -49,14 +49,14 @@ struct PassResult {
   int64_t skipped_steps = 0;  // bad ones under SKIP
   int64_t rows = 0;           // accepted
   int64_t positives = 0;      // of them, with label 1
-  double loss = 0;            // mean log loss while training
+  double loss = 0;            // mean log loss while training, over the steps that were applied
   Ledger ledger;
   bool stopped = false;  // ended early on request; the ledger is then partial
 };
 
 struct Evaluation {
   Metrics metrics;
-  double unseen_share = 0;  // of unique keys a step, that training never saw
+  double unseen_share = 0;  // of the keys' occurrences: of keys that training never saw
   PassResult pass;
 };
 
@@ -80,14 +80,15 @@ class Trainer {
 
  private:
   struct LaneBuffers;  // a thread's tensors of the lane it works on
-  struct StepResult {
-    StepTotals totals;
-    bool applied = true;
-  };
+  struct TrainSums;    // over the steps of an epoch
+  struct EvaluateSums;
 
   Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
                                                  int64_t epoch);
-  Result<StepResult> TrainStep(PreparedStep& prepared);
+  // The steps of a pass, until the queue ends or any rank fails.
+  Status TrainSteps(StepQueue& queue, PassResult* result, TrainSums* sums);
+  Status EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums);
+  Status TrainStep(PreparedStep& prepared, PassResult* result, TrainSums* sums);
   void RunLanes(PreparedStep& prepared, bool training);
   void RunLane(PreparedStep& prepared, int lane, int thread, bool training);
   void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
@@ -97,7 +98,8 @@ class Trainer {
   // stopped.
   Status ClosePass(const Dataset& dataset, const LaneReader& reader, int64_t positives,
                    PassResult* result);
-  // Tells all ranks of a failure that the workers share but the servers do not know of.
+  // Between passes: tells all ranks of a failure that some or all workers have but the servers do
+  // not know of. The others are at the next header, or are about to be.
   Status Tell(const Status& failure);
 
   Client& client_;

@@ -26,7 +26,7 @@ JobResult RunJob(int ranks, const std::string& mode) {
       // Open MPI itself leaks, and TSan knows nothing of its locks.
       "ASAN_OPTIONS=detect_leaks=0 "
       "TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=" TRESTLE_SOURCE_DIR
-      "/tests/comm/tsan_openmpi.txt " TRESTLE_MPIEXEC " -np " +
+      "/tests/support/tsan.supp " TRESTLE_MPIEXEC " -np " +
       std::to_string(ranks) + " --bind-to none " TRESTLE_MPI_CONTRACT " " + mode + " 2>&1";
   std::FILE* pipe = popen(command.c_str(), "r");
   EXPECT_NE(pipe, nullptr);
