@@ -16,6 +16,8 @@ struct FusedCase {
   Kinds kind;
 };
 
+void PrintTo(const FusedCase& c, std::ostream* out) { *out << c.name; }
+
 const FlatSlice& Mean(int64_t k) {
   static std::deque<FlatSlice> slices;
   return slices.emplace_back(FlatSlice{"mean", 1, static_cast<int>(k), 0, false});

@@ -4,6 +4,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <vector>
 
 #include "backend/bridge.h"
@@ -12,6 +14,33 @@
 
 namespace trestle {
 namespace {
+
+constexpr char kPinVariable[] = "TRESTLE_TEST_INSTRUCTION_SET";
+
+// Pins what the environment asks for before any test runs: how the test below runs the others
+// again.
+class PinFromEnvironment : public testing::Environment {
+ public:
+  void SetUp() override {
+    const char* name = std::getenv(kPinVariable);
+    if (name == nullptr) return;
+    const Status status = PinInstructionSet(name);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+  }
+};
+const testing::Environment* const kPin = testing::AddGlobalTestEnvironment(new PinFromEnvironment);
+
+TEST(InstructionSet, OperatorsHoldOnTheLowestToo) {
+  if (std::getenv(kPinVariable) != nullptr || NativeInstructionSet() == "avx2") {
+    GTEST_SKIP() << "already on the lowest instruction set";
+  }
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::string command =
+      std::string(kPinVariable) + "=avx2 '" + program +
+      "' --gtest_brief=1 --gtest_filter='All/*:AttentionInput.*:Gemm.*:Linear.*:"
+      "JaggedWeightedSum.*:VectorMath.*'";
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+}
 
 // Pinning is once a process, so what it does is watched in child processes.
 class InstructionSetDeathTest : public testing::Test {

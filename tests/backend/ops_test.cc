@@ -24,6 +24,8 @@ struct OperatorCase {
   int statistics = 0;  // channels of the two statistics, first the mean, then the variance
 };
 
+void PrintTo(const OperatorCase& c, std::ostream* out) { *out << c.name; }
+
 template <class F>
 OperatorCase Case(std::string name, std::vector<std::pair<int64_t, int64_t>> shapes, F build) {
   return {std::move(name), std::move(shapes),

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "backend/ops.h"
+#include "base/thread_pool.h"
 
 namespace trestle {
 
@@ -29,7 +30,7 @@ class TapeFixture {
  public:
   using Build = std::function<VarT<T>(TapeT<T>&, const std::vector<VarT<T>>&)>;
 
-  explicit TapeFixture(uint32_t seed) : random_(seed) {}
+  explicit TapeFixture(uint32_t seed) : random_(seed) { UseOneOpenMpThread(); }
 
   int Add(int64_t rows, int64_t cols, double scale = 1.0) {
     Leaf<T> leaf{rows, cols, {}, {}};
