@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 
 #include "base/hash.h"
+#include "comm/mpi_communicator.h"
 #include "launcher/logging.h"
 #include "launcher/signals.h"
 #include "launcher/startup.h"
@@ -27,6 +29,17 @@ std::string Format(const char* format, Args... args) {
 }
 
 std::string Hex(uint64_t value) { return Format("%016lx", value); }
+
+// mpirun gives every rank a terminal of its own: there the question is where mpirun's output goes.
+bool StdoutIsTerminal() {
+  if (isatty(STDOUT_FILENO) == 0) return false;
+  if (!StartedUnderMpi()) return true;
+  const std::string link = "/proc/" + std::to_string(getppid()) + "/fd/1";
+  char target[64] = {};
+  if (readlink(link.c_str(), target, sizeof(target) - 1) < 0) return false;
+  const std::string_view name(target);
+  return name.starts_with("/dev/pts/") || name.starts_with("/dev/tty");
+}
 
 bool NeedsStatistics(const Schema& schema) {
   return std::any_of(schema.numeric.begin(), schema.numeric.end(), [](const NumericColumn& column) {
@@ -174,7 +187,7 @@ Status Job::OpenRunFolder(const std::string& command) {
   log_ = *std::move(log);
   Progress::Options options;
   options.out = leads() ? stdout : nullptr;
-  options.live = isatty(STDOUT_FILENO) != 0;
+  options.live = StdoutIsTerminal();
   options.interval_s = loaded_.config.train().log_every_s();
   progress_ = std::make_unique<Progress>(options, clock_, *log_);
   progress_->Log("start", {{"command", command},
