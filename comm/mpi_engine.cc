@@ -14,11 +14,10 @@ constexpr int kFinishChannel = kStreamCount;
 
 }  // namespace
 
-Result<std::unique_ptr<MpiEngine>> MpiEngine::Start(size_t large_message_bytes,
+Result<std::unique_ptr<MpiEngine>> MpiEngine::Start(size_t part_bytes,
                                                     std::chrono::milliseconds deadline) {
   std::unique_ptr<MpiEngine> engine(new MpiEngine(deadline));
-  engine->thread_ =
-      std::thread([raw = engine.get(), large_message_bytes] { raw->Main(large_message_bytes); });
+  engine->thread_ = std::thread([raw = engine.get(), part_bytes] { raw->Main(part_bytes); });
   std::unique_lock lock(engine->mutex_);
   engine->started_.wait(lock, [&] { return engine->start_status_.has_value(); });
   const Status status = *engine->start_status_;
@@ -90,9 +89,9 @@ void MpiEngine::Abort(int exit_code) {
   _exit(exit_code);  // mpirun ends the others when one exits without MPI_Finalize
 }
 
-void MpiEngine::Main(size_t large_message_bytes) {
+void MpiEngine::Main(size_t part_bytes) {
   prctl(PR_SET_TIMERSLACK, 1000UL);  // ns; the default of 50 us would more than double short pauses
-  Result<std::unique_ptr<MpiTransport>> transport = MpiTransport::Init(large_message_bytes);
+  Result<std::unique_ptr<MpiTransport>> transport = MpiTransport::Init(part_bytes);
   if (transport.ok()) {
     transport_ = std::move(transport).value();
     rank_ = transport_->rank();
@@ -146,7 +145,9 @@ bool MpiEngine::AwaitWork() {
 
 std::chrono::nanoseconds MpiEngine::NextPause(Clock::time_point now) const {
   const std::chrono::nanoseconds waited = now - last_event_;
-  if (waited < kYieldFor) return std::chrono::nanoseconds(0);
+  if (waited < kYieldFor || now - last_flow_ < kYieldWhileFlowing) {
+    return std::chrono::nanoseconds(0);
+  }
   const bool only_keys = std::all_of(under_way_.begin(), under_way_.end(), [](int channel) {
     return channel == static_cast<int>(Stream::kKeys);
   });
@@ -173,6 +174,7 @@ void MpiEngine::PollUnderWay() {
     std::optional<Status> outcome = PollOne(channel, now);
     if (!outcome) continue;
     last_event_ = now;
+    last_flow_ = {};
     const bool failed = !outcome->ok();
     Complete(channel, *std::move(outcome));
     if (failed) return;
@@ -180,9 +182,10 @@ void MpiEngine::PollUnderWay() {
 }
 
 std::optional<Status> MpiEngine::PollOne(int channel, Clock::time_point now) {
-  std::optional<Status> outcome = transport_->Poll(channel);
+  MpiTransport::Progress progress = transport_->Poll(channel);
+  if (progress.flowed) last_event_ = last_flow_ = now;
   const ExchangeRequest& request = slots_[static_cast<size_t>(channel)].request;
-  if (outcome || now < request.deadline) return outcome;
+  if (progress.outcome || now < request.deadline) return std::move(progress.outcome);
   return DeadlineError(rank_, request.op, deadline_, transport_->Missing(channel));
 }
 

@@ -56,8 +56,8 @@ TEST_P(MpiContract, Holds) {
 
 INSTANTIATE_TEST_SUITE_P(Ranks, MpiContract, ::testing::Values(1, 2, 3, 5));
 
-TEST(MpiCommunicator, HoldsTheContractWithMessagesInBlocks) {
-  const JobResult job = RunJob(3, "contract-in-blocks");
+TEST(MpiCommunicator, HoldsTheContractWithMessagesInParts) {
+  const JobResult job = RunJob(3, "contract-in-parts");
   EXPECT_EQ(job.exit_code, 0) << job.output;
 }
 

@@ -1,7 +1,7 @@
 // One rank under mpirun; mpi_communicator_test.cc starts it. The exit code says how it went: that
 // of the communicator's status, or kUnexpected when an expectation failed.
 //
-//   mpi_contract contract | contract-in-blocks | members
+//   mpi_contract contract | contract-in-parts | members
 //   mpi_contract missing | missing-at-end | abort | abort-beside-a-wait | killed | short | long
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ const Operation kPull{Stream::kRows, "pull", 17};
 
 struct Mode {
   std::chrono::milliseconds deadline;
-  size_t large_message_bytes;
+  size_t part_bytes;
   std::function<Status(Communicator&)> body;
 };
 
@@ -89,25 +89,25 @@ Status DisagreeOnSize(Communicator& comm, size_t sent, size_t expected) {
 }
 
 const std::map<std::string, Mode>& Modes() {
-  constexpr size_t kLarge = size_t{1} << 30;
+  constexpr size_t kPart = size_t{256} << 10;
   static const std::map<std::string, Mode> modes = {
-      {"contract", {kNever, kLarge, RunContract}},
-      {"contract-in-blocks", {kNever, 5'000, RunContract}},
-      {"members", {kNever, kLarge, MembersContract}},
-      {"missing", {kShort, kLarge, MissRank}},
-      {"missing-at-end", {kShort, kLarge, MissRankAtEnd}},
-      {"abort", {kNever, kLarge, AbortWhileOthersWait}},
-      {"abort-beside-a-wait", {kNever, kLarge, AbortBesideAWait}},
-      {"killed", {kNever, kLarge, KillRank}},
-      {"short", {kNever, kLarge, [](Communicator& c) { return DisagreeOnSize(c, 8, 12); }}},
-      {"long", {kNever, kLarge, [](Communicator& c) { return DisagreeOnSize(c, 12, 8); }}},
+      {"contract", {kNever, kPart, RunContract}},
+      {"contract-in-parts", {kNever, 5'000, RunContract}},
+      {"members", {kNever, kPart, MembersContract}},
+      {"missing", {kShort, kPart, MissRank}},
+      {"missing-at-end", {kShort, kPart, MissRankAtEnd}},
+      {"abort", {kNever, kPart, AbortWhileOthersWait}},
+      {"abort-beside-a-wait", {kNever, kPart, AbortBesideAWait}},
+      {"killed", {kNever, kPart, KillRank}},
+      {"short", {kNever, kPart, [](Communicator& c) { return DisagreeOnSize(c, 8, 12); }}},
+      {"long", {kNever, kPart, [](Communicator& c) { return DisagreeOnSize(c, 12, 8); }}},
   };
   return modes;
 }
 
 int RunMode(const Mode& mode) {
   Result<std::unique_ptr<Communicator>> comm =
-      MakeMpiCommunicator({mode.deadline}, mode.large_message_bytes);
+      MakeMpiCommunicator({mode.deadline}, mode.part_bytes);
   if (!comm.ok()) {
     std::cerr << comm.status().ToString() << "\n";
     return kUnexpected;
