@@ -90,4 +90,17 @@ Status Status::Parse(std::string_view bytes) {
   return status;
 }
 
+namespace status_internal {
+
+void DieForLackOfValue(const Status& status) {
+  LOG(FATAL) << "value() of a result that is an error: " << status.ToString();
+  __builtin_unreachable();
+}
+
+void CheckIsError(const Status& status) {
+  CHECK(!status.ok()) << "a result needs a value or an error, not an OK status";
+}
+
+}  // namespace status_internal
+
 }  // namespace trestle

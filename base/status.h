@@ -70,18 +70,27 @@ class [[nodiscard]] Status {
   std::shared_ptr<const Link> chain_;
 };
 
-// A value or the status that explains its absence. value() on an error is a CHECK failure.
+namespace status_internal {
+// CHECK failures that print the status; out of line, so that this header needs no logging.
+[[noreturn]] void DieForLackOfValue(const Status& status);
+void CheckIsError(const Status& status);
+}  // namespace status_internal
+
+// A value or the status that explains its absence. value() on an error is a CHECK failure, and so is
+// making one of an OK status.
 template <class T>
 class [[nodiscard]] Result {
  public:
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}              // NOLINT
-  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {}       // NOLINT
+  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {        // NOLINT
+    status_internal::CheckIsError(std::get<1>(state_));
+  }
 
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
   [[nodiscard]] Status status() const { return ok() ? Status() : std::get<1>(state_); }
-  T& value() & { return std::get<0>(state_); }
-  const T& value() const& { return std::get<0>(state_); }
-  T&& value() && { return std::get<0>(std::move(state_)); }
+  T& value() & { return CheckHasValue(), *std::get_if<0>(&state_); }
+  const T& value() const& { return CheckHasValue(), *std::get_if<0>(&state_); }
+  T&& value() && { return CheckHasValue(), std::move(*std::get_if<0>(&state_)); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
   T& operator*() & { return value(); }
@@ -89,6 +98,9 @@ class [[nodiscard]] Result {
   T&& operator*() && { return std::move(*this).value(); }
 
  private:
+  void CheckHasValue() const {
+    if (!ok()) status_internal::DieForLackOfValue(std::get<1>(state_));
+  }
   std::variant<T, Status> state_;
 };
 
