@@ -23,16 +23,18 @@ inline constexpr int kMaxLanes = 4096;
 
 class FixedUnit {
  public:
-  // Units for lanes of at most `lane_rows` rows: 2^-40 up to 512 rows, then one bit fewer a doubling.
+  // Units for lanes of at most `lane_rows` rows: 2^-40 up to 512 rows, then one bit fewer a doubling,
+  // down to whole numbers (2^49 rows).
   static constexpr FixedUnit ForLaneRows(int64_t lane_rows) {
     int bits = 40;
-    for (int64_t rows = 512; rows < lane_rows; rows *= 2) --bits;
+    for (int64_t rows = 512; rows < lane_rows && bits > 0; rows *= 2) --bits;
     return FixedUnit(bits);
   }
   constexpr FixedUnit() : FixedUnit(40) {}
 
   constexpr int fraction_bits() const { return bits_; }
-  // Whether x may be added: finite and below 2^(51 - fraction_bits), that is 2^11 at 40 bits.
+  // Whether x may be added: finite and, rounded to units, below 2^51 of them in magnitude, that is
+  // 2^11 at 40 bits. kMaxLanes such terms add up to less than 2^63 units.
   bool IsTerm(double x) const { return x > -limit_ && x < limit_; }
   // Rounds to the nearest unit (ties to even). Without IsTerm(x) the result means nothing, but it is a
   // function of the bits of x, so that what was added can be taken back.
@@ -54,7 +56,7 @@ class FixedUnit {
       : bits_(bits),
         magic_(1.5 * static_cast<double>(uint64_t{1} << (52 - bits))),
         unit_(1.0 / static_cast<double>(uint64_t{1} << bits)),
-        limit_(static_cast<double>(uint64_t{1} << (51 - bits))) {}
+        limit_((static_cast<double>(uint64_t{1} << 51) - 0.5) * unit_) {}  // a tie rounds up to 2^51
   int bits_;
   double magic_;
   double unit_;
