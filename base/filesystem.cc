@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string_view>
+#include <utility>
 
 namespace trestle {
 namespace {
@@ -54,6 +55,17 @@ Result<std::unique_ptr<WritableFile>> OpenLocal(const std::string& path, int fla
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
   if (fd < 0) return SystemError("cannot create", path);
   return std::unique_ptr<WritableFile>(std::make_unique<LocalFile>(fd, path));
+}
+
+// What stopped the ::glob that runs on this thread, which hands its callback no pointer of ours.
+thread_local std::pair<std::string, int> unreadable_folder;
+
+// Not zero ends the search: fewer files than there are must not pass for all. A folder that does
+// not exist holds no matches (so does a file in a folder's place; glob does not ask about that).
+int OnGlobError(const char* folder, int error) {
+  if (error == ENOENT) return 0;
+  unreadable_folder = {folder, error};
+  return 1;
 }
 
 class LocalFileSystem final : public FileSystem {
@@ -115,20 +127,27 @@ class LocalFileSystem final : public FileSystem {
 
   Result<std::vector<std::string>> List(const std::string& directory) override {
     std::error_code error;
-    std::filesystem::directory_iterator it(directory, error);
-    if (error) return SystemError("cannot list", directory, error.value());
     std::vector<std::string> names;
-    for (const auto& entry : it) names.push_back(entry.path().filename().string());
+    std::filesystem::directory_iterator it(directory, error);
+    for (; !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+      names.push_back(it->path().filename().string());
+    }
+    if (error) return SystemError("cannot list", directory, error.value());
     std::sort(names.begin(), names.end());
     return names;
   }
 
   Result<std::vector<std::string>> Glob(const std::string& pattern) override {
     glob_t found = {};
-    const int failed = ::glob(pattern.c_str(), 0, nullptr, &found);
+    unreadable_folder = {};
+    const int failed = ::glob(pattern.c_str(), 0, OnGlobError, &found);
     std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
     ::globfree(&found);
-    if (failed != 0 && failed != GLOB_NOMATCH) return SystemError("cannot search", pattern, EIO);
+    if (failed == GLOB_ABORTED) {
+      const auto& [folder, error] = unreadable_folder;
+      return SystemError("cannot list", folder, error).Wrap("cannot search " + pattern);
+    }
+    if (failed == GLOB_NOSPACE) return SystemError("cannot search", pattern, ENOMEM);
     std::sort(paths.begin(), paths.end());
     return paths;
   }

@@ -40,6 +40,7 @@ class FileSystem {
   virtual Status SyncDirectory(const std::string& path) = 0;
   virtual Result<std::vector<std::string>> List(const std::string& directory) = 0;  // names, sorted
   // Paths that match a shell pattern, sorted; a pattern without wildcards matches itself if it exists.
+  // A folder on the way that cannot be read is an error, but a missing one just holds no match.
   virtual Result<std::vector<std::string>> Glob(const std::string& pattern) = 0;
 
   static FileSystem& Local();
