@@ -6,10 +6,12 @@
 // operations in the same order; streams do not order against one another. Each stream is used by
 // one thread at a time; different streams may be used by different threads at once.
 //
-// Deadlines: every operation is nonblocking inside and polled to `CommunicatorOptions::deadline`;
-// passing it is kDeadlineExceeded and names rank, step, phase and the peers that were waited for.
-// After any error but one from AgreeOnStatus the communicator is broken: call Abort or return, no
-// more communication.
+// Deadlines: every operation is nonblocking inside and polled to its own limit, or else to
+// `CommunicatorOptions::deadline`; passing it is kDeadlineExceeded and names rank, step, phase and
+// the peers that were waited for. The time counts what peers do before they come: give operations
+// after long local work (reading all data, writing a model) a limit of their own.
+// An error breaks the communicator: call Abort or return, no more communication. Except for
+// kUnsupported, which is found before anything is sent, and what AgreeOnStatus agreed on.
 //
 // Collective: every method unless it says otherwise.
 // Source: Gloo and XGBoost's collective for the deadline and error discipline.
@@ -47,12 +49,18 @@ struct MutableBuffer {
   Device device = Device::kHost;
 };
 
-// Where an operation stands, for its error message. `phase` is a literal: "keys", "pull", "push".
+// Where an operation stands, for its error message, and how long it may wait. `phase` is a literal:
+// "keys", "pull", "push".
 struct Operation {
   Stream stream = Stream::kControl;
   const char* phase = "";
   int64_t step = -1;
+  std::chrono::milliseconds limit{0};  // 0: the communicator's deadline
 };
+
+// The limit where ranks meet after local work whose length grows with the data or the model. Under
+// MPI a rank that dies meanwhile still ends the job at once, through mpirun.
+inline constexpr std::chrono::hours kLongPhaseLimit{24};
 
 struct CommunicatorOptions {
   std::chrono::milliseconds deadline{120'000};

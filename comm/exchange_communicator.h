@@ -44,6 +44,7 @@ struct ExchangeRequest {
   Operation op;
   int64_t sequence = 0;  // count of exchanges on this stream; the same on both ends of a message
   std::chrono::steady_clock::time_point deadline;
+  std::chrono::milliseconds limit{0};  // the wait that ends at the deadline, for its error message
   std::span<const OutgoingMessage> outgoing;
   std::span<const IncomingMessage> incoming;
 };
@@ -74,7 +75,6 @@ class ExchangeCommunicator : public Communicator {
 
   // The first failure so far; OK while the communicator is whole.
   Status failure() const;
-  std::chrono::milliseconds deadline() const { return options_.deadline; }
 
  private:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -90,7 +90,8 @@ class ExchangeCommunicator : public Communicator {
   StreamState& Begin(const Operation& op);
   // Runs the messages collected in the stream's lists.
   Status Run(const Operation& op, TimePoint deadline, StreamState& state);
-  TimePoint DeadlineFromNow() const;
+  std::chrono::milliseconds LimitOf(const Operation& op) const;
+  TimePoint DeadlineFromNow(const Operation& op) const;
   bool IsPeer(Rank member) const { return member != rank_; }
 
   Status SumWhole(const Operation& op, TimePoint deadline, std::span<int64_t> values);

@@ -25,9 +25,8 @@ struct ThreadHub::Pending {
   }
 };
 
-ThreadHub::ThreadHub(int size, std::chrono::milliseconds deadline)
+ThreadHub::ThreadHub(int size)
     : size_(size),
-      deadline_(deadline),
       mailboxes_(static_cast<size_t>(kStreamCount * size * size)),
       arrived_(static_cast<size_t>(kStreamCount * size)) {}
 
@@ -47,7 +46,7 @@ Status ThreadHub::Exchange(Rank self, const ExchangeRequest& request) {
     Take(self, request, pending);
     if (pending.done() || !pending.error.ok()) break;
     if (std::chrono::steady_clock::now() >= request.deadline) {
-      return DeadlineError(self, request.op, deadline_, pending.missing());
+      return DeadlineError(self, request.op, request.limit, pending.missing());
     }
     arrived(request.op.stream, self).wait_until(lock, request.deadline);
   }

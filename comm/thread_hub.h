@@ -23,7 +23,7 @@ class ThreadHub {
  public:
   static constexpr size_t kMailboxDepth = 4;
 
-  ThreadHub(int size, std::chrono::milliseconds deadline);
+  explicit ThreadHub(int size);
 
   Status Exchange(Rank self, const ExchangeRequest& request);
   // Makes every pending and later exchange of all ranks return kPeerFailed. The first call counts.
@@ -50,7 +50,6 @@ class ThreadHub {
   Status AbortedStatus(Rank self, const Operation& op) const;
 
   const int size_;
-  const std::chrono::milliseconds deadline_;
   mutable std::mutex mutex_;
   std::vector<Mailbox> mailboxes_;
   std::vector<std::condition_variable> arrived_;  // one for each (stream, rank)

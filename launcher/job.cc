@@ -19,6 +19,8 @@ namespace trestle {
 namespace {
 
 constexpr Operation kSetUp{Stream::kControl, "setting up"};
+constexpr Operation kOpening{Stream::kControl, "opening the input", -1, kLongPhaseLimit};
+constexpr Operation kReading{Stream::kControl, "reading the training set", -1, kLongPhaseLimit};
 constexpr Operation kStatistics{Stream::kDense, "statistics of numeric columns"};
 
 template <class... Args>
@@ -136,7 +138,7 @@ Status Job::OpenInput() {
       if (test.ok()) test_ = *std::move(test);
     }
   }
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, opened));
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kOpening, opened));
   return AgreeOnFacts(comm_, {{"data.train's files", train_ ? Hex(train_->Fingerprint()) : ""},
                               {"data.test's files", test_ ? Hex(test_->Fingerprint()) : ""}});
 }
@@ -155,7 +157,7 @@ Status Job::ShareStatistics() {
     if (blocks.ok()) mine = *std::move(blocks);
   }
   // Dedicated servers too: they would wait for the first step of workers that have left.
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, read));
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, read));
   if (worker_ < 0) return {};
   std::string bytes;
   for (const auto& block : mine) {

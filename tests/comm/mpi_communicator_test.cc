@@ -74,6 +74,14 @@ TEST(MpiCommunicator, APassedDeadlineNamesRankStepPhaseStreamAndWhoIsMissing) {
                                     "rank 0, step 17, pull on rows: waited 0.3 s for rank 2\n"));
 }
 
+TEST(MpiCommunicator, AnOperationsOwnLimitReplacesTheDeadline) {
+  const JobResult late = RunJob(2, "late");
+  EXPECT_EQ(late.exit_code, 0) << late.output;
+  const JobResult missing = RunJob(2, "missing-in-short-wait");
+  EXPECT_EQ(missing.exit_code, ExitCode(StatusCode::kDeadlineExceeded)) << missing.output;
+  EXPECT_THAT(missing.output, HasSubstr("rank 0, saving on control: waited 0.3 s for rank 1\n"));
+}
+
 TEST(MpiCommunicator, ARankThatLeavesEarlyIsMissedToo) {
   const JobResult job = RunJob(2, "missing-at-end");
   EXPECT_EQ(job.exit_code, ExitCode(StatusCode::kDeadlineExceeded)) << job.output;

@@ -2,7 +2,8 @@
 // of the communicator's status, or kUnexpected when an expectation failed.
 //
 //   mpi_contract contract | contract-in-parts | members
-//   mpi_contract missing | missing-at-end | abort | abort-beside-a-wait | killed | short | long
+//   mpi_contract missing | missing-at-end | missing-in-short-wait | late
+//   mpi_contract abort | abort-beside-a-wait | killed | short | long
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -55,6 +56,20 @@ Status MissRank(Communicator& comm) {
   return status;  // whose destructor ends the job
 }
 
+// The last rank comes after the others' deadline, which does not hold for this operation.
+Status ComeLate(Communicator& comm) {
+  constexpr Operation kLongWait{Stream::kControl, "saving", -1, kLongPhaseLimit};
+  if (IsLast(comm)) std::this_thread::sleep_for(3 * kShort);
+  return comm.Barrier(kLongWait);
+}
+
+// The last rank does not come; the operation's limit is much shorter than the deadline.
+Status MissRankInShortWait(Communicator& comm) {
+  constexpr Operation kShortWait{Stream::kControl, "saving", -1, kShort};
+  if (IsLast(comm)) WaitToBeKilled();
+  return comm.Barrier(kShortWait);
+}
+
 // The last rank leaves in peace while the others still want something of it.
 Status MissRankAtEnd(Communicator& comm) { return IsLast(comm) ? Ok() : MissRank(comm); }
 
@@ -96,6 +111,8 @@ const std::map<std::string, Mode>& Modes() {
       {"members", {kNever, kPart, MembersContract}},
       {"missing", {kShort, kPart, MissRank}},
       {"missing-at-end", {kShort, kPart, MissRankAtEnd}},
+      {"late", {kShort, kPart, ComeLate}},
+      {"missing-in-short-wait", {kNever, kPart, MissRankInShortWait}},
       {"abort", {kNever, kPart, AbortWhileOthersWait}},
       {"abort-beside-a-wait", {kNever, kPart, AbortBesideAWait}},
       {"killed", {kNever, kPart, KillRank}},
