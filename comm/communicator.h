@@ -74,9 +74,9 @@ class Communicator {
   virtual int size() const = 0;          // not collective
   virtual std::string host() const = 0;  // name of this rank's node; not collective
 
-  // Limits `stream` to `members` (ascending), once, before its first use. All ranks call it.
-  // Operations on the stream are then collective over the members alone; roots and buffers stay
-  // indexed by rank.
+  // Limits `stream` to `members` (ascending), before its first use. All ranks call it. Operations
+  // on the stream are then collective over the members alone; roots and buffers stay indexed by
+  // rank. (MakeNode does it for the dense stream.)
   virtual Status SetMembers(Stream stream, std::vector<Rank> members) = 0;
 
   // Sends send[r] to rank r and fills recv[r] from rank r, r in [0, size()). Sizes must agree

@@ -119,7 +119,7 @@ Status Job::Check() {
   threads_ = loaded_.config.cluster().has_threads() ? loaded_.config.cluster().threads()
                                                     : DefaultThreads(hosts, cores, comm_.rank());
   pool_ = std::make_unique<ThreadPool>(threads_);
-  return comm_.SetMembers(Stream::kDense, roles_.workers);
+  return {};
 }
 
 Status Job::OpenInput() {
