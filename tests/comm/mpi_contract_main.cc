@@ -67,7 +67,9 @@ Status ComeLate(Communicator& comm) {
 Status MissRankInShortWait(Communicator& comm) {
   constexpr Operation kShortWait{Stream::kControl, "saving", -1, kShort};
   if (IsLast(comm)) WaitToBeKilled();
-  return comm.Barrier(kShortWait);
+  const Status status = comm.Barrier(kShortWait);
+  std::cout << status.ToString() << std::endl;
+  return status;
 }
 
 // The last rank leaves in peace while the others still want something of it.
