@@ -142,6 +142,19 @@ TEST(ThreadCommunicator, NothingIsSentAfterAFailure) {
       "rows: waited 0.2 s for rank 1");
 }
 
+// The other stream's deadline is an hour away.
+TEST(ThreadCommunicator, AFailureEndsWhatTheRankHasUnderWayOnOtherStreams) {
+  const auto ranks = MakeThreadCommunicators(2, {std::chrono::hours(1)});
+  Status keys;
+  std::thread waiting([&] { keys = ranks[0]->Barrier({Stream::kKeys, "keys", 18}); });
+  const Status pull =
+      ranks[0]->Barrier({Stream::kRows, "pull", 17, std::chrono::milliseconds(200)});
+  waiting.join();
+  EXPECT_EQ(pull.code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(keys.code(), StatusCode::kPeerFailed);
+  EXPECT_THAT(keys.ToString(), HasSubstr("rank 0, step 17, pull on rows: waited 0.2 s for rank 1"));
+}
+
 TEST(ThreadCommunicator, DisagreementOnASizeIsNamed) {
   Statuses statuses(2);
   const Status worst = RunThreadRanks(2, [&](Communicator& comm) {
