@@ -8,6 +8,9 @@
 // MPI_Finalize for a dead peer waits for ever. A rank that leaves for a reason of its own calls
 // Abort first.
 //
+// A rank that never reaches MPI's start or end: those who wait there end with one line and the exit
+// code of kDeadlineExceeded, kGrace (mpi_engine.h) after the deadline.
+//
 // Abort prints `reason` on stderr, once, unless it is empty (pass none if it has been reported).
 // Any thread may call it, but not a signal handler.
 #pragma once

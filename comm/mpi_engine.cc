@@ -6,11 +6,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace trestle {
 namespace {
 
 constexpr int kFinishChannel = kStreamCount;
+
+// For a process whose MPI does not return: no destructor could run. mpirun ends the other ranks.
+[[noreturn]] void EndStuckProcess(const std::string& why) {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");  // MPI itself may not know it yet
+  const std::string line =
+      std::string("trestle: error: rank ") + (rank != nullptr ? rank : "?") + ": " + why + "\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
+  _exit(ExitCode(StatusCode::kDeadlineExceeded));
+}
 
 }  // namespace
 
@@ -18,16 +28,20 @@ Result<std::unique_ptr<MpiEngine>> MpiEngine::Start(size_t part_bytes,
                                                     std::chrono::milliseconds deadline) {
   std::unique_ptr<MpiEngine> engine(new MpiEngine(deadline));
   engine->thread_ = std::thread([raw = engine.get(), part_bytes] { raw->Main(part_bytes); });
-  std::unique_lock lock(engine->mutex_);
-  engine->started_.wait(lock, [&] { return engine->start_status_.has_value(); });
-  const Status status = *engine->start_status_;
-  lock.unlock();
-  if (!status.ok()) return status;
+  TRESTLE_RETURN_IF_ERROR(engine->AwaitMpi(engine->start_status_, "start"));
   return engine;
 }
 
 MpiEngine::~MpiEngine() {
   if (thread_.joinable()) thread_.join();
+}
+
+Status MpiEngine::AwaitMpi(const std::optional<Status>& said, const std::string& what) {
+  const auto limit = std::chrono::ceil<std::chrono::seconds>(deadline_ + kGrace);
+  std::unique_lock lock(mutex_);
+  if (started_or_finalized_.wait_for(lock, limit, [&] { return said.has_value(); })) return *said;
+  EndStuckProcess("waited " + std::to_string(limit.count()) + " s for MPI to " + what +
+                  "; some rank has not reached it");
 }
 
 Status MpiEngine::Exchange(const ExchangeRequest& request) {
@@ -75,8 +89,9 @@ Status MpiEngine::Finish() {
     finalize_ = true;
     work_.notify_one();
   }
+  const Status status = AwaitMpi(finalize_status_, "end");
   thread_.join();
-  return finalize_status_;
+  return status;
 }
 
 void MpiEngine::Abort(int exit_code) {
@@ -100,11 +115,14 @@ void MpiEngine::Main(size_t part_bytes) {
   {
     std::lock_guard lock(mutex_);
     start_status_ = transport.status();
-    started_.notify_one();
+    started_or_finalized_.notify_one();
   }
   if (!transport_) return;
   ServeUntilTold();
-  finalize_status_ = transport_->Finalize();
+  Status finalized = transport_->Finalize();
+  std::lock_guard lock(mutex_);
+  finalize_status_ = std::move(finalized);
+  started_or_finalized_.notify_one();
 }
 
 void MpiEngine::ServeUntilTold() {

@@ -14,7 +14,8 @@
 // Thread safety: all methods, from any thread; Finish once, when no exchange is under way.
 // Errors: the first failed exchange breaks the engine: it calls MPI no more, and what is under way
 // on other streams ends with kPeerFailed. Should MPI itself hang, callers return kGrace after the
-// deadline.
+// deadline. MPI's start and end wait for all ranks inside of MPI, where nothing can be given up: if
+// that takes as long, the process says so and ends with the code of kDeadlineExceeded.
 #pragma once
 
 #include <array>
@@ -23,6 +24,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -71,6 +73,8 @@ class MpiEngine {
 
   explicit MpiEngine(std::chrono::milliseconds deadline) : deadline_(deadline) {}
 
+  // Waits for what the thread says of MPI's start or end; ends the process if it says nothing.
+  Status AwaitMpi(const std::optional<Status>& said, const std::string& what);
   Status ExchangeOn(int channel, const ExchangeRequest& request);
   void Main(size_t part_bytes);
   void ServeUntilTold();
@@ -88,13 +92,13 @@ class MpiEngine {
 
   std::mutex mutex_;  // never held during a call of MPI
   std::condition_variable work_;
-  std::condition_variable started_;
+  std::condition_variable started_or_finalized_;
   std::array<Slot, MpiTransport::kChannels> slots_;
   std::optional<Status> start_status_;
   std::optional<int> abort_code_;
   bool finalize_ = false;
   Status broken_;
-  Status finalize_status_;
+  std::optional<Status> finalize_status_;
 
   // Only the engine's thread uses these.
   std::unique_ptr<MpiTransport> transport_;

@@ -82,6 +82,13 @@ TEST(MpiCommunicator, AnOperationsOwnLimitReplacesTheDeadline) {
   EXPECT_THAT(missing.output, HasSubstr("rank 0, saving on control: waited 0.3 s for rank 1\n"));
 }
 
+TEST(MpiCommunicator, ARankThatNeverStartsMpiIsNotWaitedForForEver) {
+  const JobResult job = RunJob(2, "missing-at-start");
+  EXPECT_EQ(job.exit_code, ExitCode(StatusCode::kDeadlineExceeded)) << job.output;
+  EXPECT_THAT(job.output, HasSubstr("trestle: error: rank 0: waited 11 s for MPI to start; some "
+                                    "rank has not reached it\n"));
+}
+
 TEST(MpiCommunicator, ARankThatLeavesEarlyIsMissedToo) {
   const JobResult job = RunJob(2, "missing-at-end");
   EXPECT_EQ(job.exit_code, ExitCode(StatusCode::kDeadlineExceeded)) << job.output;

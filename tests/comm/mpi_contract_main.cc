@@ -3,14 +3,17 @@
 //
 //   mpi_contract contract | contract-in-parts | members
 //   mpi_contract missing | missing-at-end | missing-in-short-wait | late
+//   mpi_contract missing-at-start
 //   mpi_contract abort | abort-beside-a-wait | killed | short | long
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <map>
+#include <string_view>
 #include <thread>
 
 #include "comm/mpi_communicator.h"
@@ -28,6 +31,7 @@ struct Mode {
   std::chrono::milliseconds deadline;
   size_t part_bytes;
   std::function<Status(Communicator&)> body;
+  bool rank_0_starts_alone = false;
 };
 
 [[noreturn]] void WaitToBeKilled() {
@@ -115,6 +119,7 @@ const std::map<std::string, Mode>& Modes() {
       {"missing-at-end", {kShort, kPart, MissRankAtEnd}},
       {"late", {kShort, kPart, ComeLate}},
       {"missing-in-short-wait", {kNever, kPart, MissRankInShortWait}},
+      {"missing-at-start", {kShort, kPart, RunContract, /*rank_0_starts_alone=*/true}},
       {"abort", {kNever, kPart, AbortWhileOthersWait}},
       {"abort-beside-a-wait", {kNever, kPart, AbortBesideAWait}},
       {"killed", {kNever, kPart, KillRank}},
@@ -125,6 +130,8 @@ const std::map<std::string, Mode>& Modes() {
 }
 
 int RunMode(const Mode& mode) {
+  const std::string_view rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (mode.rank_0_starts_alone && rank != "0") WaitToBeKilled();
   Result<std::unique_ptr<Communicator>> comm =
       MakeMpiCommunicator({mode.deadline}, mode.part_bytes);
   if (!comm.ok()) {
