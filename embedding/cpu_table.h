@@ -66,16 +66,15 @@ class CpuTable final : public EmbeddingTable {
     int64_t step;
   };
 
-  static constexpr size_t kGroup = 32;
+  static constexpr size_t kGroup = 24;
   // Keys on their way through the stages of a Pull.
   struct Group {
     uint64_t mixed[kGroup];
-    RowHandle handle[kGroup];
     const float* row[kGroup];     // null: not found yet, or absent
     const float* wanted[kGroup];  // the line to prefetch
   };
 
-  void ProbeHome(Group* group, size_t k);
+  RowHandle ProbeHome(Group* group, size_t k) const;
   void Resolve(const PullCall& call, size_t element, Group* group, size_t k, Pulled* pulled);
 
   // The calls' parts: elements order(0), ..., order(n - 1). kDim is the width of a row, or 0 for
