@@ -1,7 +1,6 @@
 #include "launcher/job.h"
 
 #include <google/protobuf/text_format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -11,6 +10,7 @@
 #include "launcher/logging.h"
 #include "launcher/signals.h"
 #include "launcher/startup.h"
+#include "launcher/terminal.h"
 #include "launcher/version.h"
 
 namespace trestle {
@@ -174,7 +174,7 @@ Status Job::OpenRunFolder(const std::string& command) {
   log_ = *std::move(log);
   Progress::Options options;
   options.out = leads() ? stdout : nullptr;
-  options.live = isatty(STDOUT_FILENO) != 0;
+  options.live = PrintsToTerminal();
   options.interval_s = loaded_.config.train().log_every_s();
   progress_ = std::make_unique<Progress>(options, clock_, *log_);
   progress_->Log("start", {{"command", command},
@@ -341,8 +341,8 @@ Status Job::CheckConfigOf(const ModelInfo& info) const {
   if (meaning(trained) == meaning(loaded_.config)) return {};
   return {StatusCode::kInvalidConfig,
           loaded_.path +
-              ": the model was trained with other `features` or another `model`; use the "
-              "config.textproto of the run that wrote it"};
+              ": the model was trained with another config: other `features` or another `model`; "
+              "use the config.textproto of the run that wrote it"};
 }
 
 Status Job::Evaluate(const std::string& model) {
