@@ -1,18 +1,16 @@
 #include "launcher/job.h"
 
 #include <google/protobuf/text_format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <string_view>
 
 #include "base/hash.h"
-#include "comm/mpi_communicator.h"
 #include "launcher/logging.h"
 #include "launcher/signals.h"
 #include "launcher/startup.h"
+#include "launcher/terminal.h"
 #include "launcher/version.h"
 
 namespace trestle {
@@ -29,17 +27,6 @@ std::string Format(const char* format, Args... args) {
 }
 
 std::string Hex(uint64_t value) { return Format("%016lx", value); }
-
-// mpirun gives every rank a terminal of its own: there the question is where mpirun's output goes.
-bool StdoutIsTerminal() {
-  if (isatty(STDOUT_FILENO) == 0) return false;
-  if (!StartedUnderMpi()) return true;
-  const std::string link = "/proc/" + std::to_string(getppid()) + "/fd/1";
-  char target[64] = {};
-  if (readlink(link.c_str(), target, sizeof(target) - 1) < 0) return false;
-  const std::string_view name(target);
-  return name.starts_with("/dev/pts/") || name.starts_with("/dev/tty");
-}
 
 bool NeedsStatistics(const Schema& schema) {
   return std::any_of(schema.numeric.begin(), schema.numeric.end(), [](const NumericColumn& column) {
@@ -187,7 +174,7 @@ Status Job::OpenRunFolder(const std::string& command) {
   log_ = *std::move(log);
   Progress::Options options;
   options.out = leads() ? stdout : nullptr;
-  options.live = StdoutIsTerminal();
+  options.live = PrintsToTerminal();
   options.interval_s = loaded_.config.train().log_every_s();
   progress_ = std::make_unique<Progress>(options, clock_, *log_);
   progress_->Log("start", {{"command", command},
@@ -360,8 +347,8 @@ Status Job::CheckConfigOf(const ModelInfo& info) const {
   if (meaning(trained) == meaning(loaded_.config)) return {};
   return {StatusCode::kInvalidConfig,
           loaded_.path +
-              ": the model was trained with other `features` or another `model`; use the "
-              "config.textproto of the run that wrote it"};
+              ": the model was trained with another config: other `features` or another `model`; "
+              "use the config.textproto of the run that wrote it"};
 }
 
 Status Job::Evaluate(const std::string& model) {
