@@ -71,7 +71,7 @@ Job::Job(Communicator& comm, const LoadedConfig& loaded, FileSystem& fs, const C
 
 Status Job::SetUp(const std::string& command) {
   TRESTLE_RETURN_IF_ERROR(Check());
-  TRESTLE_RETURN_IF_ERROR(OpenInput());
+  TRESTLE_RETURN_IF_ERROR(OpenInput(command));
   TRESTLE_RETURN_IF_ERROR(OpenRunFolder(command));
   TRESTLE_RETURN_IF_ERROR(BuildParts());
   Greet(command);
@@ -107,16 +107,19 @@ Status Job::Check() {
   return comm_.SetMembers(Stream::kDense, roles_.workers);
 }
 
-Status Job::OpenInput() {
+// `eval` reads no training files: the statistics of numeric columns are the model's.
+Status Job::OpenInput(const std::string& command) {
   Status opened;
   if (worker_ >= 0) {
     const auto open = [&](const auto& patterns) {
       return OpenDataset(plan_.schema, {{patterns.begin(), patterns.end()}, plan_.TableSeeds()});
     };
     const Data& data = loaded_.config.data();
-    auto train = open(data.train());
-    opened = train.status();
-    if (train.ok()) train_ = *std::move(train);
+    if (command == "train") {
+      auto train = open(data.train());
+      opened = train.status();
+      if (train.ok()) train_ = *std::move(train);
+    }
     if (opened.ok() && data.test_size() > 0) {
       auto test = open(data.test());
       opened = test.status();
@@ -246,17 +249,28 @@ Trainer Job::MakeTrainer() {
 }
 
 Status Job::Train() {
+  TRESTLE_RETURN_IF_ERROR(SetUp("train"));
   TRESTLE_RETURN_IF_ERROR(ShareStatistics());
-  if (worker_ < 0) {
-    TRESTLE_RETURN_IF_ERROR(node_->Serve());
-  } else {
-    Trainer trainer = MakeTrainer();
-    TRESTLE_RETURN_IF_ERROR(TrainEpochs(trainer));
-    TRESTLE_RETURN_IF_ERROR(trainer.Stop());
-  }
-  TRESTLE_RETURN_IF_ERROR(Finish());
+  const Status status = RunRole();
+  // Bad data and bad numbers are agreed on at a step boundary; after other failures ranks may be
+  // gone.
+  const bool in_step = status.ok() || status.code() == StatusCode::kInvalidData ||
+                       status.code() == StatusCode::kNumeric;
+  if (!in_step) return status;
+  TRESTLE_RETURN_IF_ERROR(ShareOutcome());
+  if (status.ok() || epochs_done_ > 0) TRESTLE_RETURN_IF_ERROR(Finish());
+  TRESTLE_RETURN_IF_ERROR(status);
   return AgreeOnStop("stopped on request after step " + std::to_string(steps_) +
                      "; the model so far is in " + model_folder());
+}
+
+Status Job::RunRole() {
+  if (worker_ < 0) return node_->Serve();
+  Trainer trainer = MakeTrainer();
+  const Status trained = TrainEpochs(trainer);
+  steps_ = trainer.step();
+  TRESTLE_RETURN_IF_ERROR(trained);
+  return trainer.Stop();
 }
 
 // The leader says it, once for the job.
@@ -270,7 +284,6 @@ Status Job::TrainEpochs(Trainer& trainer) {
     TRESTLE_RETURN_IF_ERROR(TrainEpoch(trainer, epoch));
     if (test_ && !stopped_) TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
   }
-  steps_ = trainer.step();
   return trainer.CompareReplicas();
 }
 
@@ -279,10 +292,13 @@ Status Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
   const int64_t epochs = loaded_.config.train().epochs();
   TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, trainer.TrainEpoch(*train_, epoch, epochs));
   stopped_ = pass.stopped;
+  epochs_done_ += pass.stopped ? 0 : 1;
   const double seconds = Seconds(clock_.Now() - start);
-  progress_->Say(Format("epoch %ld/%ld  %ld steps in %s, %.0f rows/s, loss %.4f", epoch + 1, epochs,
-                        pass.steps, FormatDuration(seconds).c_str(),
-                        static_cast<double>(pass.rows) / seconds, pass.loss));
+  const std::string skipped =
+      pass.skipped_steps ? Format(", %ld bad steps skipped", pass.skipped_steps) : "";
+  progress_->Say(Format("epoch %ld/%ld  %ld steps in %s, %.0f rows/s, loss %.4f%s", epoch + 1,
+                        epochs, pass.steps, FormatDuration(seconds).c_str(),
+                        static_cast<double>(pass.rows) / seconds, pass.loss, skipped.c_str()));
   progress_->Say(Format("ledger  %ld rows read, %ld rejected, %ld expected, hash %s%s",
                         pass.ledger.read, pass.ledger.rejected, train_->rows(),
                         Hex(pass.ledger.hash).c_str(),
@@ -308,23 +324,33 @@ Status Job::EvaluateTest(Trainer& trainer) {
   return {};
 }
 
-Status Job::Finish() {
-  // Dedicated servers learn here how far the training came.
-  int64_t facts[2] = {leads() ? steps_ : 0, leads() && stopped_ ? 1 : 0};
-  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum(kSetUp, facts));
+Status Job::ShareOutcome() {
+  int64_t facts[3] = {0, 0, 0};
+  if (leads()) {
+    facts[0] = steps_;
+    facts[1] = stopped_ ? 1 : 0;
+    facts[2] = epochs_done_;
+  }
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kControl, "the outcome"}, facts));
   steps_ = facts[0];
   stopped_ = facts[1] != 0;
+  epochs_done_ = facts[2];
+  return {};
+}
+
+Status Job::Finish() {
+  const bool complete = epochs_done_ == loaded_.config.train().epochs();
   TRESTLE_ASSIGN_OR_RETURN(
       const std::string digest,
       ModelDigest(comm_, *node_, plan_.tables, leader_, backend_ ? backend_->Digest() : 0));
-  const ModelInfo info{steps_, !stopped_, Canonical(loaded_.config), statistics_};
+  const ModelInfo info{steps_, complete, Canonical(loaded_.config), statistics_};
   TRESTLE_RETURN_IF_ERROR(SaveModel(comm_, fs_, model_folder(), *node_, plan_.tables,
                                     backend_.get(), leader_, info, digest));
   progress_->Say(Format("model  %s (step %ld)", model_folder().c_str(), steps_));
   progress_->Say("digest " + digest);
   Status written;
   if (leads()) {
-    RunLog::Fields summary = {{"digest", digest}, {"step", steps_}, {"complete", !stopped_}};
+    RunLog::Fields summary = {{"digest", digest}, {"step", steps_}, {"complete", complete}};
     summary.insert(summary.end(), last_metrics_.begin(), last_metrics_.end());
     progress_->Log("end", summary);
     written = WriteFileAtomically(fs_, folder() + "/summary.json", RunLog::ToJson(summary) + "\n");
@@ -351,13 +377,19 @@ Status Job::CheckConfigOf(const ModelInfo& info) const {
               "use the config.textproto of the run that wrote it"};
 }
 
-Status Job::Evaluate(const std::string& model) {
+Status Job::Evaluate(const std::string& folder) {
+  const std::string model = folder.empty() ? model_folder() : folder;
+  Status possible;
   if (loaded_.config.data().test().empty()) {
-    const Status nothing(StatusCode::kInvalidConfig,
-                         loaded_.path + ": data.test names no files to evaluate");
-    return AgreeOnStatus(comm_, kSetUp, nothing);
+    possible = {StatusCode::kInvalidConfig,
+                loaded_.path + ": data.test names no files to evaluate"};
+  } else if (!fs_.Exists(model + "/model.json")) {
+    possible = {StatusCode::kNotFound,
+                "no model in " + model + " (`trestle train` writes it at its end)"};
   }
-  auto info = LoadModel(comm_, fs_, model.empty() ? model_folder() : model, *node_, backend_.get());
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, possible));
+  TRESTLE_RETURN_IF_ERROR(SetUp("eval"));
+  auto info = LoadModel(comm_, fs_, model, *node_, backend_.get());
   if (!info.ok()) return info.status();
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, CheckConfigOf(*info)));
   statistics_ = info->statistics;

@@ -48,17 +48,11 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
 }  // namespace
 
 Status RunTrain(const RunOptions& options) {
-  return RunJob(options.config, [](Job& job) -> Status {
-    TRESTLE_RETURN_IF_ERROR(job.SetUp("train"));
-    return job.Train();
-  });
+  return RunJob(options.config, [](Job& job) { return job.Train(); });
 }
 
 Status RunEval(const RunOptions& options) {
-  return RunJob(options.config, [&](Job& job) -> Status {
-    TRESTLE_RETURN_IF_ERROR(job.SetUp("eval"));
-    return job.Evaluate(options.model_dir);
-  });
+  return RunJob(options.config, [&](Job& job) { return job.Evaluate(options.model_dir); });
 }
 
 Status PrintDigest(const std::string& model_dir) {
