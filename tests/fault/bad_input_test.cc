@@ -182,6 +182,16 @@ TEST_F(BadInput, NoPositiveLabel) {
                    StatusCode::kInvalidData, "has label 1");
 }
 
+// What is wrong with the test files comes out after the training: the model is saved all the same.
+TEST_F(BadInput, BadTestDataDoesNotCostTheTrainedModel) {
+  const std::string config = WriteConfig(WriteData("good.parquet", GoodColumns()));
+  const std::string test = WriteSpoiled("click", Int64s(std::vector<int64_t>(kRows, 0)));
+  ExpectError({"train", config, "--set", "data.test=" + test}, StatusCode::kInvalidData,
+              "has label 1");
+  const JobResult result = RunTrestle({1, false, {"digest", folder_.Join("run/model")}});
+  EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
+}
+
 TEST_F(BadInput, NanInAFeature) {
   std::vector<double> price(kRows, 1.0);
   price[77] = std::numeric_limits<double>::quiet_NaN();
