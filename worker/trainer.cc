@@ -238,6 +238,7 @@ Status Trainer::EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums
     sums->keys[1] += lookup.unseen_occurrences();
     ++result->steps;
     result->rows += lookup.header().rows;
+    progress_.EvaluationStep(lookup.header().rows);
   }
 }
 
