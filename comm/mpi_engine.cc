@@ -172,7 +172,6 @@ void MpiEngine::PollUnderWay() {
   for (const int channel : std::vector<int>(under_way_)) {
     std::optional<Status> outcome = PollOne(channel, now);
     if (!outcome) continue;
-    last_event_ = now;
     const bool failed = !outcome->ok();
     Complete(channel, *std::move(outcome));
     if (failed) return;
@@ -180,7 +179,9 @@ void MpiEngine::PollUnderWay() {
 }
 
 std::optional<Status> MpiEngine::PollOne(int channel, Clock::time_point now) {
-  std::optional<Status> outcome = transport_->Poll(channel);
+  bool moved = false;
+  std::optional<Status> outcome = transport_->Poll(channel, &moved);
+  if (moved) last_event_ = now;
   const ExchangeRequest& request = slots_[static_cast<size_t>(channel)].request;
   if (outcome || now < request.deadline) return outcome;
   return DeadlineError(rank_, request.op, deadline_, transport_->Missing(channel));

@@ -4,9 +4,11 @@
 //
 // How it waits: with nothing under way it sleeps until work comes. Else it polls MPI, first
 // yielding the core between polls (a peer that is ready answers within microseconds), then pausing
-// for an eighth of the time waited so far, within [kShortestPause, kLongestPause]. So a late answer
-// is noticed at most 12 % or one pause too late. A poll with its wake-up takes about 12 us, so the
-// keys of the next step, which wait in the background of computing, pause longer: 1 % is lost.
+// for an eighth of the time since anything moved, within [kShortestPause, kLongestPause]. So a late
+// answer is noticed at most 12 % or one pause too late, and a large message that flows is not held
+// up: its parts complete one by one (MpiTransport::kPartBytes). A poll with its wake-up takes about
+// 12 us, so the keys of the next step, which wait in the background of computing, pause longer: 1 %
+// is lost.
 //
 // Thread safety: all methods, from any thread; Finish once, when no exchange is under way.
 // Errors: the first failed exchange breaks the engine: it calls MPI no more, and what is under way

@@ -33,7 +33,7 @@ class MpiTransport::Impl {
 
   Status Init();
   Status Post(int channel, const ExchangeRequest& request);
-  std::optional<Status> Poll(int channel);
+  std::optional<Status> Poll(int channel, bool* moved);
   std::vector<Rank> Missing(int channel) const;
   Status Finalize();
 
@@ -60,6 +60,8 @@ class MpiTransport::Impl {
   };
 
   Status PostMessage(Channel& channel, int tag, Rank peer, bool incoming, void* data, size_t bytes);
+  Status PostBytes(Channel& channel, int tag, Rank peer, bool incoming, std::byte* data,
+                   size_t bytes);
   Status PostPart(Channel& channel, int tag, const Part& part, int count, void* data);
   Status CheckPart(const Channel& channel, const Part& part, const MPI_Status& status, int error);
 
@@ -121,6 +123,24 @@ Status MpiTransport::Impl::Post(int index, const ExchangeRequest& request) {
 
 Status MpiTransport::Impl::PostMessage(Channel& channel, int tag, Rank peer, bool incoming,
                                        void* data, size_t bytes) {
+  // Both ends cut alike, since they know the same size. Whole blocks, so that only the last part
+  // has a remainder.
+  const size_t even = (bytes + kMaxParts - 1) / kMaxParts;
+  const size_t part_bytes =
+      std::max(kPartBytes, (even + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
+  size_t at = 0;
+  do {
+    const size_t now = std::min(part_bytes, bytes - at);
+    std::byte* const from = static_cast<std::byte*>(data) + at;
+    TRESTLE_RETURN_IF_ERROR(PostBytes(channel, tag, peer, incoming, from, now));
+    at += now;
+  } while (at < bytes);
+  return {};
+}
+
+// One message of MPI's; a large one as blocks, and its remainder as a second.
+Status MpiTransport::Impl::PostBytes(Channel& channel, int tag, Rank peer, bool incoming,
+                                     std::byte* data, size_t bytes) {
   const size_t blocks = bytes >= large_message_bytes_ ? bytes / kBlockBytes : 0;
   const size_t rest = bytes - blocks * kBlockBytes;
   CHECK_LE(blocks, static_cast<size_t>(INT_MAX));
@@ -131,8 +151,7 @@ Status MpiTransport::Impl::PostMessage(Channel& channel, int tag, Rank peer, boo
   }
   if (rest == 0 && blocks > 0) return {};
   const Part part{peer, incoming, MPI_BYTE, rest};
-  return PostPart(channel, tag, part, static_cast<int>(rest),
-                  static_cast<std::byte*>(data) + blocks * kBlockBytes);
+  return PostPart(channel, tag, part, static_cast<int>(rest), data + blocks * kBlockBytes);
 }
 
 Status MpiTransport::Impl::PostPart(Channel& channel, int tag, const Part& part, int count,
@@ -149,7 +168,7 @@ Status MpiTransport::Impl::PostPart(Channel& channel, int tag, const Part& part,
   return {};
 }
 
-std::optional<Status> MpiTransport::Impl::Poll(int index) {
+std::optional<Status> MpiTransport::Impl::Poll(int index, bool* moved) {
   Channel& channel = channels_[static_cast<size_t>(index)];
   int completed = 0;
   const int error = MPI_Testsome(static_cast<int>(channel.requests.size()), channel.requests.data(),
@@ -157,6 +176,7 @@ std::optional<Status> MpiTransport::Impl::Poll(int index) {
   if (error != MPI_SUCCESS && error != MPI_ERR_IN_STATUS) {
     return FromMpi(error, "MPI_Testsome").Wrap(Describe(Rank{rank}, channel.op));
   }
+  *moved = completed > 0;
   for (int i = 0; i < completed; ++i) {
     const MPI_Status& status = channel.statuses[static_cast<size_t>(i)];
     const Part& part = channel.parts[static_cast<size_t>(channel.indices[static_cast<size_t>(i)])];
@@ -212,7 +232,9 @@ int MpiTransport::size() const { return impl_->size; }
 Status MpiTransport::Post(int channel, const ExchangeRequest& request) {
   return impl_->Post(channel, request);
 }
-std::optional<Status> MpiTransport::Poll(int channel) { return impl_->Poll(channel); }
+std::optional<Status> MpiTransport::Poll(int channel, bool* moved) {
+  return impl_->Poll(channel, moved);
+}
 std::vector<Rank> MpiTransport::Missing(int channel) const { return impl_->Missing(channel); }
 Status MpiTransport::Finalize() { return impl_->Finalize(); }
 void MpiTransport::Abort(int exit_code) { MPI_Abort(MPI_COMM_WORLD, exit_code); }
