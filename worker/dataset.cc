@@ -178,10 +178,24 @@ class Problems {
   std::vector<std::string> texts_;
 };
 
-// Files of all patterns, each once.
+// A file as it was first named.
+struct FirstName {
+  std::string path;
+  std::string pattern;
+};
+
+std::string NamedTwice(const FirstName& first, const FirstName& second) {
+  const std::string text = second.path == first.path
+                               ? second.path + ": named twice"
+                               : second.path + ": is the same file as " + first.path;
+  return text + ", by \"" + first.pattern + "\" and \"" + second.pattern +
+         "\"; its rows would be read twice";
+}
+
+// Files of all patterns, each once, whatever the spellings of its path and the links to it.
 std::vector<std::string> FindFiles(const std::vector<std::string>& patterns, Problems* problems) {
   std::vector<std::string> paths;
-  std::map<std::string, std::string> seen;  // path -> pattern
+  std::map<std::filesystem::path, FirstName> seen;  // by canonical path
   for (const std::string& pattern : patterns) {
     const auto found = FileSystem::Local().Glob(pattern);
     if (!found.ok()) {
@@ -192,13 +206,14 @@ std::vector<std::string> FindFiles(const std::vector<std::string>& patterns, Pro
       problems->Add(StatusCode::kNotFound, pattern + ": no such file, and no file matches it");
     }
     for (const std::string& path : *found) {
-      const auto [it, fresh] = seen.try_emplace(path, pattern);
+      std::error_code error;
+      auto canonical = std::filesystem::canonical(path, error);
+      if (error) canonical = path;  // opening it says what is wrong
+      const auto [it, fresh] = seen.try_emplace(canonical, FirstName{path, pattern});
       if (fresh) {
         paths.push_back(path);
       } else {
-        problems->Add(StatusCode::kInvalidData, path + ": named twice, by \"" + it->second +
-                                                    "\" and \"" + pattern +
-                                                    "\"; its rows would be read twice");
+        problems->Add(StatusCode::kInvalidData, NamedTwice(it->second, {path, pattern}));
       }
     }
   }

@@ -67,6 +67,19 @@ TEST_F(Datasets, AllProblemsOfAllFilesAreListedAtOnce) {
   EXPECT_THAT(text, HasSubstr("types.parquet: named twice"));
 }
 
+TEST_F(Datasets, OneFileUnderTwoSpellingsIsRefused) {
+  WriteParquet(dir_.Join("a"), Columns(10), 5);
+  std::filesystem::create_directories(dir_.Join("sub"));
+  std::filesystem::create_symlink("a", dir_.Join("link"));
+  for (const char* other : {"./a", "sub/../a", "link"}) {
+    EXPECT_THAT(
+        Error({"a", other}, StatusCode::kInvalidData),
+        HasSubstr(dir_.Join(other) + ": is the same file as " + dir_.Join("a") + ", by \""));
+  }
+  WriteParquet(dir_.Join("sub/a"), Columns(10), 5);
+  EXPECT_EQ(MustOpen(schema_, {dir_.Join("a"), dir_.Join("sub/a")})->rows(), 20);
+}
+
 TEST_F(Datasets, AMissingFileIsNotFound) {
   EXPECT_THAT(Error({"gone.parquet"}, StatusCode::kNotFound),
               HasSubstr("gone.parquet: no such file"));
