@@ -25,7 +25,6 @@
 
 #include "base/filesystem.h"
 #include "base/status.h"
-#include "base/thread_pool.h"
 #include "base/types.h"
 #include "worker/data.pb.h"
 #include "worker/lane_rows.h"
@@ -121,8 +120,7 @@ class LaneReader {
   virtual const std::string& first_reject() const = 0;
 };
 
-// `pool` decodes lanes in parallel; null: on the caller.
 Result<std::unique_ptr<LaneReader>> OpenLanes(const Dataset& dataset, const PlanOptions& plan,
-                                              FileSystem& fs, ThreadPool* pool);
+                                              FileSystem& fs);
 
 }  // namespace trestle

@@ -83,8 +83,7 @@ Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, 
   plan.end_lane = end_lane_;
   plan.statistics = options_.statistics;
   plan.reject_path = options_.reject_path;
-  // Decoding stays on the keys thread: the pool belongs to the main thread's lanes.
-  return OpenLanes(dataset, plan, fs_, nullptr);
+  return OpenLanes(dataset, plan, fs_);
 }
 
 Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs) {
