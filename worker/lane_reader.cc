@@ -6,6 +6,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "worker/block.h"
@@ -173,6 +174,23 @@ class BlockLaneReader final : public LaneReader {
   int64_t step_;
 };
 
+// Scaling by what is not finite makes a column of zeros, silently.
+Status CheckStatistics(const std::vector<NumericColumn>& columns,
+                       const std::vector<NumericStatistics>& statistics) {
+  for (size_t i = 0; i < statistics.size(); ++i) {
+    const NumericStatistics& s = statistics[i];
+    if (columns[i].scaling == NumericFeature::NONE) continue;
+    if (std::isfinite(s.mean) && std::isfinite(s.std) && std::isfinite(s.max - s.min)) continue;
+    return {StatusCode::kInvalidData,
+            "column \"" + columns[i].column + "\": its mean " + std::to_string(s.mean) +
+                ", deviation " + std::to_string(s.std) + " or range " +
+                std::to_string(s.max - s.min) +
+                " is not finite, so it cannot be scaled; take `scale` from the feature or train "
+                "again"};
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LaneReader>> OpenLanes(const Dataset& dataset, const PlanOptions& plan,
@@ -188,6 +206,7 @@ Result<std::unique_ptr<LaneReader>> OpenLanes(const Dataset& dataset, const Plan
     return column.scaling != NumericFeature::NONE;
   });
   CHECK(plan.statistics.size() == numeric.size() || (plan.statistics.empty() && !scaled));
+  TRESTLE_RETURN_IF_ERROR(CheckStatistics(numeric, plan.statistics));
   return std::unique_ptr<LaneReader>(std::make_unique<BlockLaneReader>(dataset, plan, fs));
 }
 
