@@ -62,6 +62,8 @@ TEST_F(Datasets, AllProblemsOfAllFilesAreListedAtOnce) {
   EXPECT_THAT(text, HasSubstr("types.parquet: column \"id\" is double; an id must be"));
   EXPECT_THAT(text, HasSubstr("missing.parquet: column \"id\" is missing; the file has y, other"));
   EXPECT_THAT(text, HasSubstr("x.csv: is neither Parquet nor an Arrow IPC file; convert"));
+  EXPECT_THAT(text, HasSubstr("COPY (FROM '" + dir_.Join("x.csv") + "') TO '" + dir_.Join("x.csv") +
+                              ".parquet' (ROW_GROUP_SIZE 65536)"));
   EXPECT_THAT(text, HasSubstr("empty.parquet: is empty (0 bytes)"));
   EXPECT_THAT(text, HasSubstr("gone-*.parquet: no such file"));
   EXPECT_THAT(text, HasSubstr("folder: is not a file"));
