@@ -82,7 +82,7 @@ Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, 
   plan.first_lane = first_lane_;
   plan.end_lane = end_lane_;
   plan.statistics = options_.statistics;
-  plan.reject_path = options_.reject_path;
+  if (recorded_.insert(&dataset).second) plan.reject_path = options_.reject_path;
   return OpenLanes(dataset, plan, fs_);
 }
 
