@@ -12,6 +12,7 @@
 #include "launcher/startup.h"
 #include "launcher/terminal.h"
 #include "launcher/version.h"
+#include "worker/reject_file.h"
 
 namespace trestle {
 namespace {
@@ -171,6 +172,7 @@ Status Job::OpenRunFolder(const std::string& command) {
   if (opened.ok() && leads() && command == "train") {
     opened = WriteFileAtomically(fs_, folder() + "/config.textproto", Canonical(loaded_.config));
   }
+  if (opened.ok()) opened = RemoveRejectFiles(fs_, folder());
   auto log = RunLog::Open(fs_, leads() && opened.ok() ? folder() + "/metrics.jsonl" : "", clock_);
   if (opened.ok()) opened = log.status();
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, opened));
@@ -243,7 +245,7 @@ Trainer Job::MakeTrainer() {
   options.order = loaded_.config.data().order();
   options.on_bad_step = loaded_.config.train().on_bad_step();
   options.statistics = statistics_;
-  options.reject_path = folder() + "/rejected-rank-" + std::to_string(comm_.rank().value) + ".tsv";
+  options.reject_path = RejectPath(folder(), comm_.rank());
   options.stop_requested = StopRequested;
   return {node_->client(), *backend_, comm_, *pool_, *progress_, fs_, std::move(options)};
 }
