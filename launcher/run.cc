@@ -11,6 +11,7 @@
 #include "comm/thread_communicator.h"
 #include "launcher/job.h"
 #include "launcher/report_error.h"
+#include "launcher/signals.h"
 
 namespace trestle {
 namespace {
@@ -31,6 +32,7 @@ bool BreaksTheJob(StatusCode code) {
 
 template <class Body>
 Status RunJob(const Result<LoadedConfig>& config, Body body) {
+  const StopSignals signals;  // before MPI's threads start
   UseOneOpenMpThread();
   auto comm = MakeCommunicator(config);
   Status status = comm.status();
