@@ -44,7 +44,9 @@ class TableMemory {
   };
 
   void* FromHole(size_t bytes);
+  void* FromHeap(size_t bytes);
   void* FromRegion(size_t bytes);
+  bool InRegion(const void* memory) const;
   bool AddRegion(size_t bytes);
   void AddHole(char* base, size_t bytes);
 

@@ -214,6 +214,9 @@ void TakeTurns(int round, const Works& works, std::vector<Batch>& batches, std::
     const int who = (round + i) % kContestants;
     double seconds = 0, operations = 0;
     for (Batch& batch : batches) {
+      Hash64(std::as_bytes(std::span(batch.rows)), Hash64(std::as_bytes(std::span(batch.keys))));
+      Hash64(std::as_bytes(std::span(batch.gradients)),
+             Hash64(std::as_bytes(std::span(batch.handles))));
       const double start = CpuSeconds();
       works[who](batch, weights);
       seconds += CpuSeconds() - start;
