@@ -138,14 +138,19 @@ class LocalFileSystem final : public FileSystem {
     std::filesystem::directory_iterator it(directory, error);
     if (error) return SystemError("cannot list", directory, error.value());
     std::vector<std::string> names;
-    for (const auto& entry : it) names.push_back(entry.path().filename().string());
+    for (const std::filesystem::directory_iterator end; it != end; it.increment(error)) {
+      names.push_back(it->path().filename().string());
+      if (error) break;
+    }
+    if (error) return SystemError("cannot list", directory, error.value());
     std::sort(names.begin(), names.end());
     return names;
   }
 
   Result<std::vector<std::string>> Glob(const std::string& pattern) override {
     glob_t found = {};
-    const int failed = ::glob(pattern.c_str(), 0, nullptr, &found);
+    // GLOB_ERR: a folder that cannot be read is an error and not a folder without matches.
+    const int failed = ::glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
     std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
     ::globfree(&found);
     if (failed != 0 && failed != GLOB_NOMATCH) return SystemError("cannot search", pattern, EIO);

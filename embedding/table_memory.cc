@@ -6,6 +6,8 @@
 #include <iterator>
 #include <new>
 
+#include "base/memory.h"
+
 namespace trestle::embedding {
 namespace {
 
@@ -35,11 +37,21 @@ TableMemory::~TableMemory() {
   for (const Region& region : regions_) munmap(region.base, region.bytes);
 }
 
+// The first kCheckBytes of a table are not worth a look.
+bool TableMemory::SystemHas(size_t bytes) {
+  const int64_t wanted = held_ + static_cast<int64_t>(bytes);
+  if (wanted <= checked_) return true;
+  if (static_cast<int64_t>(bytes) + kCheckBytes > AvailableMemoryBytes() - kReserveBytes)
+    return false;
+  checked_ = wanted + kCheckBytes;
+  return true;
+}
+
 void* TableMemory::Allocate(size_t bytes) {
   bytes = RoundUp(bytes, kAlignment);
   std::lock_guard lock(mutex_);
   if (void* memory = FromHole(bytes)) return memory;
-  if (held_ + static_cast<int64_t>(bytes) > limit_) return nullptr;
+  if (held_ + static_cast<int64_t>(bytes) > limit_ || !SystemHas(bytes)) return nullptr;
   return bytes < kArenaBytes ? FromHeap(bytes) : FromRegion(bytes);
 }
 
