@@ -76,10 +76,15 @@ class TapeT {
 
   // A matrix that an operator will fill. needs_grad as given (and gradients are on).
   VarT<T> New(int64_t rows, int64_t cols, bool needs_grad);
-  // Borrowed values; with `grad` given the gradient is written there (overwriting).
+  // Borrowed values; with `grad` given the gradient is written there (overwriting; zeros by Backward if
+  // the output does not depend on the input).
   VarT<T> Input(T* value, T* grad, int64_t rows, int64_t cols);
   VarT<T> Parameter(const FlatSlice& slice);
-  // Statistic of the run (not training), and where the lane's own goes (training).
+  // The values of `var` in another shape: shares them, has a gradient of its own.
+  VarT<T> Alias(VarT<T> var, int64_t rows, int64_t cols);
+  // Statistic of the run (not training), and where the lane's own goes (training). An operator that saw
+  // no rows leaves the lane's untouched (a lane may have rows and yet no history items): callers fill
+  // `lane_statistics` with NaN before the lane, and what is NaN in every channel after it had no rows.
   std::span<const T> Statistic(const FlatSlice& slice) const;
   std::span<T> LaneStatistic(const FlatSlice& slice);
 
@@ -108,6 +113,12 @@ class TapeT {
     void* closure;
     void (*run)(void*);
   };
+  struct InputEntry {
+    InputEntry* previous;
+    VarT<T> input;
+  };
+  VarT<T> NewShell(int64_t rows, int64_t cols, bool needs_grad);  // without values
+
   Arena* arena_;
   Mode mode_;
   LanePosition position_;
@@ -116,6 +127,7 @@ class TapeT {
   std::span<const T> statistics_;
   std::span<T> lane_statistics_;
   Entry* last_ = nullptr;
+  InputEntry* last_input_ = nullptr;
 };
 using Tape = TapeT<float>;
 

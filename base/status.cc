@@ -29,10 +29,12 @@ std::string_view StatusCodeName(StatusCode code) {
 
 Status::Status(StatusCode code, std::string message) {
   CHECK(code != StatusCode::kOk) << "an OK status has no message: " << message;
-  chain_ = std::make_shared<Link>(Link{code, std::move(message), nullptr});
+  chain_ = std::make_shared<Link>(Link{code, std::move(message), nullptr, false});
 }
 
 StatusCode Status::code() const { return chain_ ? chain_->code : StatusCode::kOk; }
+
+bool Status::from_peer() const { return chain_ && chain_->from_peer; }
 
 const std::string& Status::root_message() const {
   static const std::string empty;
@@ -55,7 +57,8 @@ std::string Status::ToString() const {
 Status Status::Wrap(std::string context) const {
   if (ok()) return {};
   Status outer;
-  outer.chain_ = std::make_shared<Link>(Link{chain_->code, std::move(context), chain_});
+  outer.chain_ = std::make_shared<Link>(
+      Link{chain_->code, std::move(context), chain_, chain_->from_peer});
   return outer;
 }
 
@@ -79,9 +82,11 @@ Status Status::Parse(std::string_view bytes) {
   int code = static_cast<int>(StatusCode::kInternal);
   std::from_chars(parts[0].data(), parts[0].data() + parts[0].size(), code);
   if (code == 0) return {};
-  if (parts.size() == 1) return {static_cast<StatusCode>(code), "(no message)"};
-  Status status(static_cast<StatusCode>(code), std::string(parts.back()));
-  for (size_t i = parts.size() - 2; i >= 1; --i) status = status.Wrap(std::string(parts[i]));
+  Status status;
+  std::string root = parts.size() == 1 ? "(no message)" : std::string(parts.back());
+  status.chain_ = std::make_shared<Link>(
+      Link{static_cast<StatusCode>(code), std::move(root), nullptr, true});
+  for (size_t i = parts.size() - 1; i-- > 1;) status = status.Wrap(std::string(parts[i]));
   return status;
 }
 

@@ -53,15 +53,19 @@ class [[nodiscard]] Status {
   // This status with one more layer of context outside; OK stays OK.
   [[nodiscard]] Status Wrap(std::string context) const;
 
-  // Bytes for the wire, and back. The chain's text and the code survive.
+  // Bytes for the wire, and back. The chain's text and the code survive; what Parse returns is
+  // from_peer().
   [[nodiscard]] std::string Serialize() const;
   static Status Parse(std::string_view bytes);
+  // Whether it was learned from another rank, which is the one to print it.
+  [[nodiscard]] bool from_peer() const;
 
  private:
   struct Link {
     StatusCode code;
     std::string message;
     std::shared_ptr<const Link> cause;
+    bool from_peer = false;
   };
   std::shared_ptr<const Link> chain_;
 };
@@ -82,6 +86,7 @@ class [[nodiscard]] Result {
   const T* operator->() const { return &value(); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
+  T&& operator*() && { return std::move(*this).value(); }
 
  private:
   std::variant<T, Status> state_;

@@ -2,14 +2,14 @@
 // process (thread_communicator.h, for tests and one-rank jobs) or processes under MPI
 // (mpi_communicator.h); NCCL joins later, hence every buffer carries its device.
 //
-// A communicator has independent *streams*. Within one stream every member calls the same operations
-// in the same order; streams do not order against one another. Each stream is used by one thread at a
-// time; different streams may be used by different threads at once.
+// A communicator has independent *streams*. Within one stream every member calls the same
+// operations in the same order; streams do not order against one another. Each stream is used by
+// one thread at a time; different streams may be used by different threads at once.
 //
 // Deadlines: every operation is nonblocking inside and polled to `CommunicatorOptions::deadline`;
-// passing it is kDeadlineExceeded and names rank, step, phase and the peers that were waited for. After
-// any error but one from AgreeOnStatus the communicator is broken: call Abort or return, no more
-// communication.
+// passing it is kDeadlineExceeded and names rank, step, phase and the peers that were waited for.
+// After any error but one from AgreeOnStatus the communicator is broken: call Abort or return, no
+// more communication.
 //
 // Collective: every method unless it says otherwise.
 // Source: Gloo and XGBoost's collective for the deadline and error discipline.
@@ -62,16 +62,18 @@ class Communicator {
  public:
   virtual ~Communicator() = default;
 
-  virtual Rank rank() const = 0;        // not collective
-  virtual int size() const = 0;         // not collective
-  virtual std::string host() const = 0; // name of this rank's node; not collective
+  virtual Rank rank() const = 0;         // not collective
+  virtual int size() const = 0;          // not collective
+  virtual std::string host() const = 0;  // name of this rank's node; not collective
 
-  // Limits `stream` to `members` (ascending), once, before its first use. All ranks call it. Operations
-  // on the stream are then collective over the members alone; roots and buffers stay indexed by rank.
+  // Limits `stream` to `members` (ascending), once, before its first use. All ranks call it.
+  // Operations on the stream are then collective over the members alone; roots and buffers stay
+  // indexed by rank.
   virtual Status SetMembers(Stream stream, std::vector<Rank> members) = 0;
 
-  // Sends send[r] to rank r and fills recv[r] from rank r, r in [0, size()). Sizes must agree pairwise
-  // (exchange counts first); an empty pair sends nothing. send[rank()] is copied to recv[rank()].
+  // Sends send[r] to rank r and fills recv[r] from rank r, r in [0, size()). Sizes must agree
+  // pairwise (exchange counts first); an empty pair sends nothing. send[rank()] is copied to
+  // recv[rank()].
   virtual Status AllToAll(Operation op, std::span<const ConstBuffer> send,
                           std::span<const MutableBuffer> recv) = 0;
 
@@ -85,7 +87,8 @@ class Communicator {
   virtual Result<std::vector<std::string>> AllGather(Operation op, const std::string& text) = 0;
 
   // As AllGather, but only the root gets the texts; others get an empty vector.
-  virtual Result<std::vector<std::string>> Gather(Operation op, const std::string& text, Rank root) = 0;
+  virtual Result<std::vector<std::string>> Gather(Operation op, const std::string& text,
+                                                  Rank root) = 0;
 
   virtual Status Barrier(Operation op) = 0;
 
@@ -94,8 +97,8 @@ class Communicator {
   virtual void Abort(int exit_code, const std::string& reason) = 0;
 };
 
-// All members learn the worst of their statuses: OK if all are, else the failure of the lowest rank,
-// wrapped with that rank on the others. This is how a local failure becomes everybody's.
+// All members learn the worst of their statuses: OK if all are, else the failure of the lowest
+// rank, wrapped with that rank on the others. This is how a local failure becomes everybody's.
 Status AgreeOnStatus(Communicator& comm, Operation op, const Status& local);
 
 // A fixed-size value of every member, indexed by rank.

@@ -1,5 +1,5 @@
-// A communicator whose ranks are threads of this process: the one-rank job's, and the tests', where n
-// ranks run inside one test. Same contract, same deadlines, same errors as the MPI one.
+// A communicator whose ranks are threads of this process: the one-rank job's, and the tests', where
+// n ranks run inside one test. Same contract, same deadlines, same errors as the MPI one.
 #pragma once
 
 #include <functional>
@@ -10,13 +10,13 @@
 
 namespace trestle {
 
-// The n communicators of one in-process job; give one to each thread. They share a hub that lives as
-// long as the last of them.
-std::vector<std::unique_ptr<Communicator>> MakeThreadCommunicators(int size,
-                                                                   CommunicatorOptions options = {});
+// The n communicators of one in-process job; give one to each thread. They share a hub that lives
+// as long as the last of them.
+std::vector<std::unique_ptr<Communicator>> MakeThreadCommunicators(
+    int size, CommunicatorOptions options = {});
 
-// Runs body(comm) on `size` threads and returns the worst status as AgreeOnStatus would. When a body
-// returns an error, the others' pending operations end with kPeerFailed.
+// Runs body(comm) on `size` threads and returns the worst status as AgreeOnStatus would. When a
+// body returns an error, the others' pending operations end with kPeerFailed.
 Status RunThreadRanks(int size, const std::function<Status(Communicator&)>& body,
                       CommunicatorOptions options = {});
 

@@ -7,15 +7,9 @@
 #include "base/partition.h"
 #include "embedding/cpu_table.h"
 
-namespace trestle::embedding {
-namespace {
+namespace trestle {
 
-// ForEachRow sorts this many rows at a time, or an eighth of the table if that is more: 16 bytes
-// each, and the index is scanned at most about eight times.
-constexpr int64_t kMinSortedRows = 1 << 20;
-constexpr int64_t kMaxPasses = 8;
-
-// One row's contribution to the digest. Floats count by their bits.
+// Floats count by their bits.
 uint64_t HashRow(const RowView& row) {
   const uint64_t parts[] = {row.key.value,
                             Hash64(std::as_bytes(row.weights)),
@@ -25,6 +19,14 @@ uint64_t HashRow(const RowView& row) {
                             static_cast<uint64_t>(row.last_step)};
   return Hash64(std::as_bytes(std::span(parts)));
 }
+
+namespace embedding {
+namespace {
+
+// ForEachRow sorts this many rows at a time, or an eighth of the table if that is more: 16 bytes
+// each, and the index is scanned at most about eight times.
+constexpr int64_t kMinSortedRows = 1 << 20;
+constexpr int64_t kMaxPasses = 8;
 
 }  // namespace
 
@@ -83,4 +85,5 @@ uint64_t CpuTable::Digest() const {
   return digest;
 }
 
-}  // namespace trestle::embedding
+}  // namespace embedding
+}  // namespace trestle

@@ -61,6 +61,9 @@ struct RowView {
   int64_t last_step = 0;            // last step that pushed to it
 };
 
+// The row's part of its table's digest: a hash of key, weights, state and counters.
+uint64_t HashRow(const RowView& row);
+
 class EmbeddingTable {
  public:
   enum class Missing { kCreate, kRead };  // kRead: reads as `unseen` says and creates nothing
@@ -89,8 +92,8 @@ class EmbeddingTable {
   // Creates the row as given, for loading. kCorrupt if the key is there already or widths differ.
   virtual Status Insert(const RowView& row) = 0;
 
-  // Order-free hash over keys, weights, state and counters; equal for equal contents however sharded:
-  // the digest of a table is the sum (mod 2^64) over its shards.
+  // Sum (mod 2^64) of HashRow over the rows: order-free, so equal for equal contents however sharded;
+  // the digest of a table is the sum over its shards.
   virtual uint64_t Digest() const = 0;
 };
 

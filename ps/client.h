@@ -15,7 +15,10 @@
 // Accumulate of different lanes concurrently.
 // Collective: Prepare (stream kKeys), Pull and Push (kRows) by all ranks; dedicated servers take their
 // part in Node::Serve.
-// Errors: a failure of any rank is returned by all (agreed on in Prepare and Push).
+// Errors: a failure of any rank is returned by all, in the same Prepare, Pull or Push. A worker whose
+// Pull or Push failed has its keys thread call Prepare until that fails too: it ends there for all
+// ranks' keys threads, some of which may be inside it already. A failed Client returns its failure
+// again without a message. Steps prepared before a failed Prepare are still to be pulled and pushed.
 // Source: the lookup protocol is docs/architecture.md, "The life of a step".
 #pragma once
 
@@ -64,8 +67,14 @@ class Lookup {
   virtual const AgreedHeader& header() const = 0;
   virtual int64_t unique_keys() const = 0;     // of this worker, over all tables
   virtual int64_t occurrences() const = 0;     // of this worker
-  virtual int64_t unseen_keys() const = 0;     // after Pull: unique keys of this worker without a row
+  // After Pull of an evaluation: this worker's unique keys without a row, and their occurrences. A key
+  // counts once a worker but an occurrence once anywhere: a share of occurrences(), summed over the
+  // workers, does not depend on their number. In training both are 0.
+  virtual int64_t unseen_keys() const = 0;
+  virtual int64_t unseen_occurrences() const = 0;
 
+  // Offsets of the slot's keys over the lane's rows, [rows + 1], as they were given to Prepare.
+  virtual std::span<const int32_t> offsets(int lane, int slot) const = 0;
   // rows of the slot's keys, occurrence after occurrence: out [count, dim].
   virtual void Gather(int lane, int slot, float* out) const = 0;
   // Adds gradient [count, dim] to the lane's per-key sums, occurrence after occurrence.

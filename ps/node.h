@@ -27,11 +27,19 @@ struct Roles {
 // kInvalidConfig if no worker would be left.
 Result<Roles> AssignRoles(int servers, const std::vector<std::string>& hosts);
 
+// Makes a server's shard of a table. MakeCpuTable unless a device or a test brings its own.
+using TableFactory =
+    std::function<Result<std::unique_ptr<EmbeddingTable>>(TableSpec spec, ThreadPool* pool)>;
+
 struct NodeOptions {
   Roles roles;
   std::vector<TableSpec> tables;
-  std::vector<int> slot_tables;    // the table of each slot
-  FixedUnit unit;                  // of lane sums
+  std::vector<int> slot_tables;  // the table of each slot
+  FixedUnit unit;                // of lane sums
+  // A step whose gradients the client finds bad fails on all ranks (kNumeric) instead of changing
+  // nothing and being reported by PushOutcome.
+  bool fail_bad_steps = false;
+  TableFactory make_table = MakeCpuTable;
 };
 
 class Node {
@@ -39,7 +47,7 @@ class Node {
   virtual ~Node() = default;
   virtual bool is_server() const = 0;
   virtual bool is_worker() const = 0;
-  virtual Client& client() = 0;                                  // CHECKs is_worker
+  virtual Client& client() = 0;  // CHECKs is_worker
   // This rank's shards, in the order of NodeOptions::tables; empty unless it is a server.
   virtual std::vector<EmbeddingTable*> tables() = 0;
   // Index of this rank among the servers (-1 if none) and their number.

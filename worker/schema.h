@@ -1,5 +1,5 @@
-// Schema: what the config's features mean, resolved: columns to read, the slots that models see, the
-// tables behind them. Pure: reads no file.
+// Schema: what the config's features mean, resolved: columns to read, the slots that models see,
+// the tables behind them. Pure: reads no file.
 //
 // Errors: kInvalidConfig lists every mistake: a column named twice, `like` of an unknown feature,
 // `dim` on a shared table, a `tables` entry without a feature.
@@ -34,11 +34,11 @@ struct NumericColumn {
 };
 
 struct Schema {
-  std::vector<Slot> slots;           // id features first, then sequences, in the config's order
+  std::vector<Slot> slots;  // id features first, then sequences, in the config's order
   std::vector<TableColumn> tables;
   std::vector<NumericColumn> numeric;
   std::string label;
-  std::string group;                 // empty: none
+  std::string group;  // empty: none
 };
 
 Result<Schema> MakeSchema(const Data& data, const Features& features);

@@ -1,0 +1,164 @@
+// Deep Interest Network: the user's history is pooled with weights that depend on the candidate.
+// x0 = [other features in order, their sequences sum-pooled; candidate t; v_user; numeric] -> MLP,
+// v_user = sum_j w(t, h_j) h_j.
+// Source: DIN paper (Zhou et al., KDD 2018), section 4.3.
+#include <algorithm>
+
+#include "backend/models/models.h"
+#include "backend/ops.h"
+#include "base/nearest_name.h"
+
+namespace trestle {
+namespace {
+
+// Which slots play which part, as indices into ModelInputSpec::slots.
+struct DinSlots {
+  std::vector<int> candidate;
+  std::vector<int> history;
+  std::vector<int> others;
+  int dim = 0;  // of the candidate, and of a history item
+};
+
+using NameList = google::protobuf::RepeatedPtrField<std::string>;
+
+std::vector<std::string> SlotNames(const ModelInputSpec& inputs, bool sequence) {
+  std::vector<std::string> names;
+  for (const SlotSpec& slot : inputs.slots) {
+    if (slot.sequence() == sequence) names.push_back(slot.name);
+  }
+  return names;
+}
+
+// Resolves the names of one field. Adds a mistake for each unknown, repeated or ill-typed name.
+std::vector<int> ResolveNames(const NameList& names, const std::string& field, bool sequence,
+                              const ModelInputSpec& inputs, ConfigCheck* check) {
+  const std::string kind = sequence ? "sequence" : "id";
+  const std::vector<std::string> known = SlotNames(inputs, sequence);
+  const std::string there_are = kind + " features: " + (known.empty() ? "none" : JoinNames(known));
+  if (names.empty()) {
+    check->Add(field + ": is empty; name at least one " + kind + " feature; " + there_are);
+  }
+  std::vector<int> found;
+  for (const std::string& name : names) {
+    const auto slot = std::find_if(inputs.slots.begin(), inputs.slots.end(),
+                                   [&](const SlotSpec& s) { return s.name == name; });
+    if (slot == inputs.slots.end()) {
+      check->Add(field + ": no feature \"" + name + "\"" + Suggestion(name, known) + there_are);
+      continue;
+    }
+    const int index = static_cast<int>(slot - inputs.slots.begin());
+    if (slot->sequence() != sequence) {
+      check->Add(field + ": \"" + name + "\" is " + (sequence ? "an id" : "a sequence") +
+                 " feature, must be " + (sequence ? "a sequence" : "an id") + "; " + there_are);
+    } else if (std::find(found.begin(), found.end(), index) != found.end()) {
+      check->Add(field + ": \"" + name + "\" is named twice");
+    } else {
+      found.push_back(index);
+    }
+  }
+  return found;
+}
+
+// History columns must be of one sequence, and each as wide as the candidate it stands against.
+void CheckPairs(const DinSlots& slots, const ModelInputSpec& inputs, ConfigCheck* check) {
+  const SlotSpec& first = inputs.slots[slots.history.front()];
+  for (int index : slots.history) {
+    const SlotSpec& slot = inputs.slots[index];
+    if (slot.sequence_group == first.sequence_group) continue;
+    check->Add("model.din.history: \"" + slot.name + "\" and \"" + first.name +
+               "\" are of different sequences; put them into one `sequence` so that they have the "
+               "same items");
+  }
+  if (slots.candidate.size() != slots.history.size()) {
+    check->Add("model.din: " + std::to_string(slots.candidate.size()) + " candidate and " +
+               std::to_string(slots.history.size()) + " history features; must be as many");
+    return;
+  }
+  for (size_t i = 0; i < slots.candidate.size(); ++i) {
+    const SlotSpec& candidate = inputs.slots[slots.candidate[i]];
+    const SlotSpec& history = inputs.slots[slots.history[i]];
+    if (candidate.dim == history.dim) continue;
+    check->Add("model.din: candidate \"" + candidate.name + "\" has dim " +
+               std::to_string(candidate.dim) + ", history \"" + history.name + "\" has dim " +
+               std::to_string(history.dim) + "; must be equal (`like` shares one table)");
+  }
+}
+
+DinSlots ResolveSlots(const Din& settings, const ModelInputSpec& inputs, ConfigCheck* check) {
+  DinSlots slots;
+  ConfigCheck names;
+  slots.candidate =
+      ResolveNames(settings.candidate(), "model.din.candidate", false, inputs, &names);
+  slots.history = ResolveNames(settings.history(), "model.din.history", true, inputs, &names);
+  if (names.ok()) CheckPairs(slots, inputs, check);
+  check->Take(names.ToStatus());
+  std::vector<bool> named(inputs.slots.size(), false);
+  for (int index : slots.candidate) {
+    named[index] = true;
+    slots.dim += inputs.slots[index].dim;
+  }
+  for (int index : slots.history) named[index] = true;
+  for (size_t i = 0; i < named.size(); ++i) {
+    if (!named[i]) slots.others.push_back(static_cast<int>(i));
+  }
+  return slots;
+}
+
+int MlpInputWidth(const DinSlots& slots, const ModelInputSpec& inputs) {
+  int width = 2 * slots.dim + inputs.numeric_width;
+  for (int index : slots.others) width += inputs.slots[index].dim;
+  return width;
+}
+
+class DinModel final : public NetworkModel {
+ public:
+  DinModel(const Din& settings, const ModelInputSpec& inputs, DinSlots slots,
+           const LayerContext& context)
+      : slots_(std::move(slots)),
+        attention_(context, "attention", WithDefaults(settings.attention()), slots_.dim),
+        mlp_(context, "mlp", WithDefaults(settings.mlp()), MlpInputWidth(slots_, inputs)) {}
+
+  Var Forward(Tape& tape, const ModelInput& input) const override {
+    const Var candidate = Gather(tape, slots_.candidate, input);
+    const Var history = Gather(tape, slots_.history, input);
+    const Offsets offsets = input.offsets[slots_.history.front()];
+
+    std::vector<Var> parts;
+    for (int index : slots_.others) {
+      const Var slot = input.slots[index];
+      const bool sequence = !input.offsets[index].empty();
+      parts.push_back(sequence ? JaggedSum(tape, slot, input.offsets[index]) : slot);
+    }
+    parts.push_back(candidate);
+    parts.push_back(attention_.Forward(tape, candidate, history, offsets));
+    if (input.numeric != nullptr) parts.push_back(input.numeric);
+    return mlp_.Forward(tape, Concatenate(tape, parts));
+  }
+
+ private:
+  static Var Gather(Tape& tape, const std::vector<int>& indices, const ModelInput& input) {
+    std::vector<Var> columns;
+    for (int index : indices) columns.push_back(input.slots[index]);
+    return Concatenate(tape, columns);
+  }
+
+  DinSlots slots_;
+  AttentionUnit attention_;
+  MlpLayer mlp_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<NetworkModel>> MakeDinModel(const Din& settings,
+                                                   const ModelInputSpec& inputs,
+                                                   const LayerContext& context) {
+  ConfigCheck check;
+  DinSlots slots = ResolveSlots(settings, inputs, &check);
+  CheckAttention(settings.attention(), "model.din.attention", &check);
+  CheckMlp(settings.mlp(), "model.din.mlp", &check);
+  TRESTLE_RETURN_IF_ERROR(check.ToStatus());
+  return std::unique_ptr<NetworkModel>(
+      std::make_unique<DinModel>(settings, inputs, std::move(slots), context));
+}
+
+}  // namespace trestle

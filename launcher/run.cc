@@ -1,0 +1,70 @@
+#include "launcher/run.h"
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/filesystem.h"
+#include "base/thread_pool.h"
+#include "comm/mpi_communicator.h"
+#include "comm/thread_communicator.h"
+#include "launcher/job.h"
+#include "launcher/report_error.h"
+#include "launcher/signals.h"
+
+namespace trestle {
+namespace {
+
+constexpr Operation kStart{Stream::kControl, "starting"};
+
+Result<std::unique_ptr<Communicator>> MakeCommunicator(const Result<LoadedConfig>& config) {
+  CommunicatorOptions options;
+  if (config.ok()) options.deadline = std::chrono::seconds(config->config.cluster().deadline_s());
+  if (StartedUnderMpi()) return MakeMpiCommunicator(options);
+  return std::move(MakeThreadCommunicators(1, options).front());
+}
+
+// A failure after which other ranks may be waiting for this one: they must be ended.
+bool BreaksTheJob(StatusCode code) {
+  return code == StatusCode::kPeerFailed || code == StatusCode::kDeadlineExceeded;
+}
+
+template <class Body>
+Status RunJob(const Result<LoadedConfig>& config, Body body) {
+  const StopSignals signals;  // before MPI's threads start
+  UseOneOpenMpThread();
+  auto comm = MakeCommunicator(config);
+  Status status = comm.status();
+  if (comm.ok()) status = AgreeOnStatus(**comm, kStart, config.status());
+  if (status.ok()) {
+    Job job(**comm, *config, FileSystem::Local(), Clock::System());
+    status = body(job);
+  }
+  if (!status.ok() && !status.from_peer()) ReportError(status, std::cerr);
+  if (comm.ok() && BreaksTheJob(status.code()))
+    (*comm)->Abort(ExitCode(status.code()), "");  // reported already
+  return status;
+}
+
+}  // namespace
+
+Status RunTrain(const RunOptions& options) {
+  return RunJob(options.config, [](Job& job) { return job.Train(); });
+}
+
+Status RunEval(const RunOptions& options) {
+  return RunJob(options.config, [&](Job& job) { return job.Evaluate(options.model_dir); });
+}
+
+Status PrintDigest(const std::string& model_dir) {
+  const auto digest = StoredDigest(FileSystem::Local(), model_dir);
+  if (!digest.ok()) {
+    ReportError(digest.status(), std::cerr);
+    return digest.status();
+  }
+  std::printf("%s\n", digest->c_str());
+  return {};
+}
+
+}  // namespace trestle

@@ -1,0 +1,70 @@
+#include "launcher/version.h"
+
+#include <arrow/util/config.h>
+#include <dnnl.h>
+#include <google/protobuf/stubs/common.h>
+#include <libxsmm_version.h>
+#include <mpi.h>
+
+#include <array>
+
+namespace trestle {
+namespace {
+
+std::string OpenMpi() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);
+  const std::string all(text.data(), length);
+  return all.substr(0, all.find(','));  // "Open MPI v4.1.4, package: ..."
+}
+
+std::string OneDnn() {
+  const dnnl_version_t* v = dnnl_version();
+  return std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> VersionFacts() {
+  std::string build_type = TRESTLE_BUILD_TYPE;
+  if (const std::string sanitizers = TRESTLE_BUILD_SANITIZE; !sanitizers.empty()) {
+    build_type.append(", sanitizers ").append(sanitizers);
+  }
+  return {
+      {"version", TRESTLE_VERSION},
+      {"commit", TRESTLE_COMMIT},
+      {"compiler", TRESTLE_COMPILER},
+      {"instruction set", TRESTLE_BUILD_MARCH},
+      {"build type", build_type},
+      {"MPI", OpenMpi()},
+      {"Arrow", ARROW_VERSION_STRING},
+      {"oneDNN", OneDnn()},
+      {"LIBXSMM", LIBXSMM_CONFIG_VERSION},
+      {"protobuf", google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
+      {"CUDA", "not built in"},
+  };
+}
+
+std::string BuildFacts() {
+  std::string text;
+  for (const auto& [name, value] : VersionFacts()) {
+    text.append(text.empty() ? "" : ", ").append(name).append(" ").append(value);
+  }
+  return text;
+}
+
+std::string VersionText() {
+  std::string text;
+  for (const auto& [name, value] : VersionFacts()) {
+    if (name == "version") {
+      text += "trestle " + value + "\n";
+    } else {
+      text +=
+          "  " + name + std::string(name.size() < 16 ? 16 - name.size() : 1, ' ') + value + "\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace trestle

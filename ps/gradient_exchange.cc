@@ -1,0 +1,237 @@
+#include "ps/gradient_exchange.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+
+#include "ps/agreement.h"
+#include "ps/parallel.h"
+
+namespace trestle {
+namespace {
+
+constexpr size_t kGrain = 1024;   // keys a chunk: some 50 us
+constexpr size_t kPrefetch = 16;  // rows ahead of the sum
+
+}  // namespace
+
+GradientExchange::GradientExchange(Communicator& comm, const Topology& topology,
+                                   std::span<const std::unique_ptr<EmbeddingTable>> tables,
+                                   ThreadPool* pool)
+    : comm_(comm),
+      topology_(topology),
+      tables_(tables),
+      pool_(pool),
+      fixed_(topology.unit),
+      sums_(topology.tables()),
+      narrow_(topology.tables()),
+      places_(topology.tables()),
+      means_(topology.tables()) {}
+
+Result<PushOutcome> GradientExchange::Push(Step* step, bool bad, const Status& local) {
+  if (topology_.is_worker() && local.ok()) FinishSums(topology_, step);
+  if (topology_.alone()) return PushAlone(step, bad, local);
+  const Operation op{Stream::kRows, "push", step->header.step};
+  const size_t ranks = static_cast<size_t>(topology_.ranks);
+  std::vector<Verdict> own(ranks);
+  Status failure = local;
+  if (topology_.is_worker() && local.ok() && !bad) {
+    const Status terms = SumTables(*step);
+    bad = !terms.ok();
+    if (bad && topology_.fail_bad_steps) failure = terms;
+    if (!bad) Encode(*step);
+  }
+  for (size_t r = 0; r < ranks; ++r) {
+    own[r].flags = (failure.ok() ? 0u : uint32_t{kFailed}) | (bad ? uint32_t{kBad} : 0u);
+    const int server = topology_.server_of[r];
+    if (own[r].flags != 0 || server < 0 || !topology_.is_worker()) continue;
+    own[r].payload_bytes = payload_begin_[static_cast<size_t>(server) + 1] -
+                           payload_begin_[static_cast<size_t>(server)];
+  }
+  TRESTLE_ASSIGN_OR_RETURN(const auto verdicts, ExchangeVerdicts(comm_, op, own));
+  if (AnyVerdict(verdicts, kFailed)) return AgreeOnFailure(comm_, op, failure);
+  if (AnyVerdict(verdicts, kBad)) return PushOutcome{false};
+
+  TRESTLE_RETURN_IF_ERROR(ExchangePayloads(op, verdicts, *step));
+  const Status pushed = PushTables(step).Wrap(Where(op));
+  std::fill(own.begin(), own.end(), Verdict{});
+  for (Verdict& verdict : own) verdict.flags = pushed.ok() ? 0u : uint32_t{kFailed};
+  TRESTLE_ASSIGN_OR_RETURN(const auto results, ExchangeVerdicts(comm_, op, own));
+  if (AnyVerdict(results, kFailed)) return AgreeOnFailure(comm_, op, pushed);
+  return PushOutcome{true};
+}
+
+Result<PushOutcome> GradientExchange::PushAlone(Step* step, bool bad, const Status& local) {
+  TRESTLE_RETURN_IF_ERROR(local);
+  const Operation op{Stream::kRows, "push", step->header.step};
+  const double rows = static_cast<double>(step->header.rows);
+  Status terms;
+  for (size_t t = 0; t < topology_.tables() && !bad && terms.ok(); ++t) {
+    WithDim(topology_.dims[t], [&](auto dim) {
+      const size_t width = static_cast<size_t>(int{dim});
+      float* const means = means_[t].Reset(step->worker[t].unique() * width).data();
+      terms = SumLanes(*step, t, dim, [=, this](size_t key, const int64_t* sum) {
+        fixed_.ToMeans(sum, dim, rows, means + key * width);
+      });
+    });
+  }
+  if (!terms.ok() && topology_.fail_bad_steps) return terms;
+  if (bad || !terms.ok()) return PushOutcome{false};
+  for (size_t t = 0; t < topology_.tables(); ++t) {
+    TRESTLE_RETURN_IF_ERROR(tables_[t]
+                                ->Push(step->server[t].handles.span(), means_[t].span(),
+                                       step->worker[t].counts.span(), step->header.step)
+                                .Wrap(Where(op)));
+  }
+  return PushOutcome{true};
+}
+
+template <class Dim, class Sink>
+Status GradientExchange::SumLanes(const Step& step, size_t table, Dim dim, Sink sink) {
+  const Contributions& lanes = step.worker[table].lane_positions;
+  const std::span<const uint32_t> positions = lanes.positions();
+  const float* const sums = step.sums[table].data();
+  const size_t width = static_cast<size_t>(int{dim});
+  std::atomic<uint64_t> excess{0};
+  ParallelRanges(pool_, step.worker[table].unique(), kGrain, [&](size_t begin, size_t end) {
+    std::vector<int64_t> sum(width);
+    uint64_t chunk_excess = 0;
+    size_t at = lanes.begin(begin);
+    for (size_t key = begin; key < end; ++key) {
+      std::fill(sum.begin(), sum.end(), 0);
+      for (; at < lanes.begin(key + 1); ++at) {
+        if (at + kPrefetch < positions.size()) {
+          __builtin_prefetch(sums + positions[at + kPrefetch] * width);
+        }
+        chunk_excess |= fixed_.Add(sums + positions[at] * width, dim, sum.data());
+      }
+      sink(key, sum.data());
+    }
+    if (chunk_excess != 0) excess.store(chunk_excess, std::memory_order_relaxed);
+  });
+  if (excess.load(std::memory_order_relaxed) == 0) return {};
+  return Status(StatusCode::kNumeric,
+                "a gradient of table " + topology_.table_names[table] +
+                    " is not finite or beyond the fixed-point range; lower the learning rate, or "
+                    "skip such steps with train.on_bad_step: SKIP")
+      .Wrap("step " + std::to_string(step.header.step));
+}
+
+Status GradientExchange::SumTables(const Step& step) {
+  Status good;
+  for (size_t t = 0; t < topology_.tables() && good.ok(); ++t) {
+    WithDim(topology_.dims[t], [&](auto dim) {
+      const size_t width = static_cast<size_t>(int{dim});
+      int64_t* const sums = sums_[t].Reset(step.worker[t].unique() * width).data();
+      uint8_t* const narrow = narrow_[t].Reset(step.worker[t].unique()).data();
+      good = SumLanes(step, t, dim, [=, this](size_t key, const int64_t* sum) {
+        std::copy_n(sum, width, sums + key * width);
+        narrow[key] = fixed_.AreFloats(sum, dim);
+      });
+    });
+  }
+  return good;
+}
+
+void GradientExchange::Encode(const Step& step) {
+  const size_t servers = topology_.servers.size();
+  const size_t tables = topology_.tables();
+  std::vector<size_t> begin(servers * tables + 1, 0);  // server after server, table after table
+  payload_begin_.assign(1, 0);
+  for (size_t i = 0; i < servers * tables; ++i) {
+    const size_t s = i / tables, t = i % tables;
+    const std::vector<uint32_t>& shard = step.worker[t].shard_begin;
+    const auto narrow = narrow_[t].span().subspan(shard[s], shard[s + 1] - shard[s]);
+    const size_t floats = static_cast<size_t>(std::count(narrow.begin(), narrow.end(), 1));
+    begin[i + 1] = begin[i] + EncodedBytes(narrow.size(), floats, topology_.dims[t]);
+    if (t + 1 == tables) payload_begin_.push_back(begin[i + 1]);
+  }
+  if (tables == 0) payload_begin_.assign(servers + 1, 0);
+  payload_out_.Reset(begin.back());
+  pool_->ParallelFor(static_cast<int64_t>(servers * tables), [&](int64_t index, int /*thread*/) {
+    const size_t i = static_cast<size_t>(index);
+    const size_t s = i / tables, t = i % tables;
+    const std::vector<uint32_t>& shard = step.worker[t].shard_begin;
+    EncodeRows(fixed_, sums_[t].data() + shard[s] * static_cast<size_t>(topology_.dims[t]),
+               narrow_[t].span().subspan(shard[s], shard[s + 1] - shard[s]), topology_.dims[t],
+               payload_out_.data() + begin[i]);
+  });
+}
+
+Status GradientExchange::ExchangePayloads(const Operation& op, std::span<const Verdict> verdicts,
+                                          const Step& step) {
+  const size_t ranks = static_cast<size_t>(topology_.ranks);
+  std::vector<ConstBuffer> send(ranks);
+  std::vector<MutableBuffer> recv(ranks);
+  for (size_t s = 0; topology_.is_worker() && s < topology_.servers.size(); ++s) {
+    send[static_cast<size_t>(topology_.servers[s].value)] = {
+        payload_out_.data() + payload_begin_[s], payload_begin_[s + 1] - payload_begin_[s]};
+  }
+  received_begin_.assign(1, 0);
+  for (const Rank worker : topology_.workers) {
+    received_begin_.push_back(received_begin_.back() +
+                              verdicts[static_cast<size_t>(worker.value)].payload_bytes);
+  }
+  payload_in_.Reset(received_begin_.back());
+  for (size_t w = 0; w < topology_.workers.size(); ++w) {
+    recv[static_cast<size_t>(topology_.workers[w].value)] = {
+        payload_in_.data() + received_begin_[w], received_begin_[w + 1] - received_begin_[w]};
+  }
+  TRESTLE_RETURN_IF_ERROR(comm_.AllToAll(op, send, recv));
+  if (!topology_.is_server()) return {};
+  for (size_t t = 0; t < topology_.tables(); ++t) {
+    places_[t].Reset(step.server[t].requests.size());
+  }
+  return {};
+}
+
+Status GradientExchange::Locate(const Step& step, size_t worker,
+                                std::span<const std::byte> payload) {
+  size_t at = received_begin_[worker];
+  for (size_t t = 0; t < topology_.tables(); ++t) {
+    const ServerTable& table = step.server[t];
+    const auto places = places_[t].span().subspan(table.worker_begin[worker], table.count(worker));
+    TRESTLE_ASSIGN_OR_RETURN(at, LocateRows(payload, at, topology_.dims[t], places));
+  }
+  if (at == payload.size()) return {};
+  return {StatusCode::kInternal, "gradients are longer than their keys promise"};
+}
+
+void GradientExchange::SumWorkers(const Step& step, size_t table) {
+  const ServerTable& keys = step.server[table];
+  const RowPlace* const places = places_[table].data();
+  const double rows = static_cast<double>(step.header.rows);
+  WithDim(topology_.dims[table], [&](auto dim) {
+    const size_t width = static_cast<size_t>(int{dim});
+    float* const means = means_[table].Reset(keys.keys.size() * width).data();
+    ParallelRanges(pool_, keys.keys.size(), kGrain, [&](size_t begin, size_t end) {
+      std::vector<int64_t> sum(width);
+      for (size_t key = begin; key < end; ++key) {
+        std::fill(sum.begin(), sum.end(), 0);
+        for (const uint32_t request : keys.contributions[key]) {
+          AddEncoded(fixed_, payload_in_.data(), places[request], dim, sum.data());
+        }
+        fixed_.ToMeans(sum.data(), dim, rows, means + key * width);
+      }
+    });
+  });
+}
+
+Status GradientExchange::PushTables(Step* step) {
+  if (!topology_.is_server()) return {};
+  for (size_t w = 0; w < topology_.workers.size(); ++w) {
+    TRESTLE_RETURN_IF_ERROR(Locate(*step, w, payload_in_.span().first(received_begin_[w + 1]))
+                                .Wrap("from rank " + std::to_string(topology_.workers[w].value)));
+  }
+  for (size_t t = 0; t < topology_.tables(); ++t) {
+    SumWorkers(*step, t);
+    const ServerTable& table = step->server[t];
+    TRESTLE_RETURN_IF_ERROR(tables_[t]->Push(table.handles.span(), means_[t].span(),
+                                             table.counts.span(), step->header.step));
+  }
+  return {};
+}
+
+}  // namespace trestle

@@ -1,0 +1,348 @@
+// Whole training jobs in one process: the same bits in every shape, and every failure known to
+// every rank, dedicated servers included, with nobody left waiting.
+#include "worker/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/fault_filesystem.h"
+#include "tests/worker/trainer_fixture.h"
+
+namespace trestle {
+namespace {
+
+using testing::HasSubstr;
+using Spoil = SpoiledBackend::Spoil;
+
+const std::vector<JobShape> kShapes = {{1, 0, 1}, {2, 0, 1}, {3, 0, 2},
+                                       {2, 1, 1}, {3, 1, 1}, {4, 2, 1}};
+
+// All ranks end with the failure, one of them as its own, and none waited for another.
+void ExpectAllFail(const TrainingJob::Outcome& outcome, StatusCode code, const std::string& what) {
+  int origins = 0;
+  for (size_t r = 0; r < outcome.ranks.size(); ++r) {
+    const auto& [status, whole] = outcome.ranks[r];
+    SCOPED_TRACE("rank " + std::to_string(r) + ": " + status.ToString());
+    EXPECT_EQ(status.code(), code);
+    EXPECT_THAT(status.ToString(), HasSubstr(what));
+    EXPECT_TRUE(whole) << "a wait passed its deadline";
+    origins += !status.from_peer();
+  }
+  EXPECT_EQ(origins, 1) << "ranks that would print it";
+}
+
+void ExpectAllOk(const TrainingJob::Outcome& outcome) {
+  for (const auto& [status, whole] : outcome.ranks) {
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    EXPECT_TRUE(whole);
+  }
+}
+
+void ExpectSame(const TrainingJob::Outcome& a, const TrainingJob::Outcome& b) {
+  EXPECT_EQ(a.dense, b.dense);
+  EXPECT_EQ(a.tables, b.tables);
+  EXPECT_EQ(a.table_rows, b.table_rows);
+  ASSERT_EQ(a.passes.size(), b.passes.size());
+  for (size_t i = 0; i < a.passes.size(); ++i) {
+    EXPECT_EQ(a.passes[i].loss, b.passes[i].loss);
+    EXPECT_EQ(a.passes[i].rows, b.passes[i].rows);
+    EXPECT_EQ(a.passes[i].positives, b.passes[i].positives);
+    EXPECT_EQ(a.passes[i].skipped_steps, b.passes[i].skipped_steps);
+    EXPECT_EQ(a.passes[i].ledger.hash, b.passes[i].ledger.hash);
+  }
+  ASSERT_EQ(a.evaluations.size(), b.evaluations.size());
+  for (size_t i = 0; i < a.evaluations.size(); ++i) {
+    EXPECT_EQ(a.evaluations[i].metrics.auc, b.evaluations[i].metrics.auc);
+    EXPECT_EQ(a.evaluations[i].metrics.gauc, b.evaluations[i].metrics.gauc);
+    EXPECT_EQ(a.evaluations[i].metrics.log_loss, b.evaluations[i].metrics.log_loss);
+    EXPECT_EQ(a.evaluations[i].unseen_share, b.evaluations[i].unseen_share);
+  }
+}
+
+TEST(Trainer, BitsDoNotDependOnTheShapeOfTheJob) {
+  TrainingJob job;
+  job.drive = TrainingJob::TrainTwice;
+  const auto reference = job.Run({1, 0, 1});
+  ExpectAllOk(reference);
+  EXPECT_NE(reference.passes[0].loss, reference.passes[1].loss);
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    const auto outcome = job.Run(shape);
+    ExpectAllOk(outcome);
+    ExpectSame(outcome, reference);
+  }
+}
+
+TEST(Trainer, ThePassIsCountedAndItsLedgerCloses) {
+  TrainingJob job;
+  uint64_t expected_hash = 0;
+  job.drive = [&](Trainer& trainer, TrainingJob::RankState& state, TrainingJob::Outcome* outcome) {
+    if (state.rank == 0) expected_hash = state.train.ExpectedHash();
+    return TrainingJob::TrainTwice(trainer, state, outcome);
+  };
+  const auto outcome = job.Run({2, 0, 1});
+  ASSERT_EQ(outcome.passes.size(), 2u);
+  for (const PassResult& pass : outcome.passes) {
+    EXPECT_EQ(pass.steps, TrainingJob::kSteps);
+    EXPECT_EQ(pass.rows, TrainingJob::kRows);
+    EXPECT_EQ(pass.positives, (TrainingJob::kRows + 2) / 3);
+    EXPECT_EQ(pass.ledger.read, TrainingJob::kRows);
+    EXPECT_EQ(pass.ledger.rejected, 0);
+    EXPECT_EQ(pass.ledger.hash, expected_hash);
+    EXPECT_FALSE(pass.stopped);
+  }
+  EXPECT_EQ(outcome.evaluations[1].pass.rows, 97);
+  EXPECT_EQ(outcome.evaluations[1].metrics.rows, 97);
+}
+
+// The first step, one in the middle, and the last two: the keys threads have closed the pass by
+// then, or are about to.
+const std::vector<int64_t> kBadSteps = {1, 5, TrainingJob::kSteps - 1, TrainingJob::kSteps};
+
+TEST(Trainer, ABadStepUnderStopEndsEveryRankAndNamesTheStep) {
+  for (const Spoil spoil : {Spoil::kDense, Spoil::kEmbedding}) {
+    for (const JobShape& shape : kShapes) {
+      for (const int64_t bad : kBadSteps) {
+        SCOPED_TRACE(Name(shape) + ", step " + std::to_string(bad));
+        TrainingJob job;
+        job.spoil = {spoil, [bad](int64_t step) { return step == bad; }, /*lane=*/3};
+        job.drive = TrainingJob::TrainTwice;
+        ExpectAllFail(job.Run(shape), StatusCode::kNumeric, "step " + std::to_string(bad) + ": ");
+      }
+    }
+  }
+}
+
+TEST(Trainer, ABadStepUnderSkipIsCountedAndTheNextOnesGoOn) {
+  for (const Spoil spoil : {Spoil::kDense, Spoil::kEmbedding}) {
+    TrainingJob job;
+    job.on_bad_step = Train::SKIP;
+    job.drive = TrainingJob::TrainTwice;
+    const auto good = job.Run({1, 0, 1});
+    job.spoil = {spoil, [](int64_t step) { return step == 4; }, 3};
+    const auto reference = job.Run({1, 0, 1});
+    EXPECT_EQ(reference.passes[0].skipped_steps, 1);
+    EXPECT_EQ(reference.passes[0].rows, TrainingJob::kRows);
+    EXPECT_TRUE(std::isfinite(reference.passes[0].loss));
+    EXPECT_EQ(reference.passes[1].skipped_steps, 0);
+    EXPECT_NE(reference.dense, good.dense);
+    EXPECT_EQ(reference.table_rows, good.table_rows) << "its rows were still created";
+    for (const JobShape& shape : kShapes) {
+      SCOPED_TRACE(Name(shape));
+      const auto outcome = job.Run(shape);
+      ExpectAllOk(outcome);
+      ExpectSame(outcome, reference);
+    }
+  }
+}
+
+TEST(Trainer, AStepThatIsSkippedChangesNothing) {
+  for (const Spoil spoil : {Spoil::kDense, Spoil::kEmbedding}) {
+    TrainingJob job;
+    uint64_t before = 0;
+    job.on_bad_step = Train::SKIP;
+    job.spoil = {spoil, [](int64_t) { return true; }, 3};
+    job.drive = [&](Trainer& trainer, TrainingJob::RankState& state,
+                    TrainingJob::Outcome* outcome) -> Status {
+      if (state.rank == 0) before = state.backend.Digest();
+      TRESTLE_ASSIGN_OR_RETURN(PassResult pass, trainer.TrainEpoch(state.train, 0, 1));
+      outcome->passes.push_back(pass);
+      for (const EmbeddingTable* table : state.node.tables()) {
+        TRESTLE_RETURN_IF_ERROR(table->ForEachRow(0, 65'536, [](const RowView& row) {
+          return row.last_step == 0 ? Status() : Status(StatusCode::kInternal, "a row was pushed");
+        }));
+      }
+      return {};
+    };
+    const auto outcome = job.Run({3, 0, 1});
+    ExpectAllOk(outcome);
+    EXPECT_EQ(outcome.dense, before);
+    EXPECT_EQ(outcome.passes[0].skipped_steps, TrainingJob::kSteps);
+    EXPECT_EQ(outcome.passes[0].loss, 0);
+  }
+}
+
+TEST(Trainer, DataOfOneLabelIsRefusedByEveryRank) {
+  for (const int64_t period : {0, 1}) {
+    for (const JobShape& shape : kShapes) {
+      SCOPED_TRACE(Name(shape));
+      TrainingJob job;
+      job.WriteData(period);
+      job.drive = TrainingJob::TrainTwice;
+      ExpectAllFail(job.Run(shape), StatusCode::kInvalidData,
+                    std::string("has label ") + (period == 0 ? "1" : "0"));
+    }
+  }
+}
+
+TEST(Trainer, EvaluationCreatesNoRowsAndChangesNothing) {
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    TrainingJob job;
+    job.drive = [](Trainer& trainer, TrainingJob::RankState& state, TrainingJob::Outcome*) {
+      return trainer.TrainEpoch(state.train, 0, 1).status();
+    };
+    const auto trained = job.Run(shape);
+    job.drive = [](Trainer& trainer, TrainingJob::RankState& state,
+                   TrainingJob::Outcome* outcome) -> Status {
+      TRESTLE_RETURN_IF_ERROR(trainer.TrainEpoch(state.train, 0, 1).status());
+      TRESTLE_ASSIGN_OR_RETURN(Evaluation evaluation, trainer.Evaluate(state.test, "test"));
+      outcome->evaluations.push_back(evaluation);
+      return {};
+    };
+    const auto evaluated = job.Run(shape);
+    ExpectAllOk(evaluated);
+    EXPECT_EQ(evaluated.table_rows, trained.table_rows);
+    EXPECT_EQ(evaluated.tables, trained.tables);
+    EXPECT_EQ(evaluated.dense, trained.dense);
+    EXPECT_GT(evaluated.evaluations[0].unseen_share, 0);
+    EXPECT_LT(evaluated.evaluations[0].unseen_share, 1);
+  }
+}
+
+TEST(Trainer, AReplicaThatDiffersIsFoundBeforeAnEvaluation) {
+  for (const JobShape& shape : {JobShape{2, 0, 1}, JobShape{4, 1, 1}}) {
+    SCOPED_TRACE(Name(shape));
+    TrainingJob job;
+    job.drive = [&](Trainer& trainer, TrainingJob::RankState& state,
+                    TrainingJob::Outcome*) -> Status {
+      TRESTLE_RETURN_IF_ERROR(trainer.TrainEpoch(state.train, 0, 1).status());
+      TRESTLE_RETURN_IF_ERROR(trainer.CompareReplicas());
+      if (state.rank == shape.ranks - 1) {  // a worker in both shapes, or a server's neighbour
+        float& parameter = state.backend.State()[0].second[0];
+        parameter = std::nextafter(parameter, 1.0f);
+      }
+      return trainer.Evaluate(state.test, "test").status();
+    };
+    const auto roles = AssignRoles(shape.servers, std::vector<std::string>(shape.ranks, "host"));
+    ASSERT_EQ(roles->workers.back(), Rank{shape.ranks - 1});
+    ExpectAllFail(job.Run(shape), StatusCode::kMismatch, "the dense parameters of rank ");
+  }
+}
+
+TEST(Trainer, PredictionsThatAreNotFiniteEndEveryRank) {
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    TrainingJob job;
+    job.spoil = {Spoil::kLogits, [](int64_t step) { return step == 2; }, 1};
+    job.drive = TrainingJob::TrainTwice;
+    ExpectAllFail(job.Run(shape), StatusCode::kNumeric, "1 of 97 predictions are NaN or infinite");
+  }
+}
+
+// The reject file of one worker cannot be written: a failure of its keys thread alone.
+TEST(Trainer, AReaderThatFailsOnOneRankEndsEveryRank) {
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    TrainingJob job;
+    job.SpoilLabel(200);
+    FaultFileSystem full(FileSystem::Local(), {.fail_call = 1});
+    job.files = [&](int) -> FileSystem& { return full; };
+    job.options = [](int, TrainerOptions* o) { o->max_bad_rows = 1; };
+    job.drive = TrainingJob::TrainTwice;
+    ExpectAllFail(job.Run(shape), StatusCode::kIoError, "injected failure");
+  }
+}
+
+TEST(Trainer, AReaderThatCannotBeOpenedOnOneRankEndsEveryRank) {
+  for (const JobShape& shape : kShapes) {
+    for (const bool evaluating : {false, true}) {
+      SCOPED_TRACE(Name(shape));
+      TrainingJob job;
+      const int odd = shape.ranks - 1;
+      job.options = [&](int rank, TrainerOptions* o) { o->batch_rows = rank == odd ? 0 : 32; };
+      job.drive = [&](Trainer& trainer, TrainingJob::RankState& state,
+                      TrainingJob::Outcome*) -> Status {
+        return evaluating ? trainer.Evaluate(state.test, "test").status()
+                          : trainer.TrainEpoch(state.train, 0, 1).status();
+      };
+      ExpectAllFail(job.Run(shape), StatusCode::kInvalidConfig, "must be at least 1");
+    }
+  }
+}
+
+TEST(Trainer, TooManyBadRowsEndEveryRankAndNameTheFirst) {
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    TrainingJob job;
+    job.SpoilLabel(200);
+    job.drive = TrainingJob::TrainTwice;
+    ExpectAllFail(job.Run(shape), StatusCode::kInvalidData, "row 200: ");
+  }
+}
+
+TEST(Trainer, BadRowsWithinTheLimitLeaveHolesAndTheSameBits) {
+  TrainingJob job;
+  job.SpoilLabel(200);
+  job.options = [](int, TrainerOptions* o) { o->max_bad_rows = 1; };
+  job.drive = TrainingJob::TrainTwice;
+  const auto reference = job.Run({1, 0, 1});
+  EXPECT_EQ(reference.passes[0].rows, TrainingJob::kRows - 1);
+  EXPECT_EQ(reference.passes[0].ledger.read, TrainingJob::kRows);
+  EXPECT_EQ(reference.passes[0].ledger.rejected, 1);
+  EXPECT_EQ(reference.passes[1].ledger.rejected, 1);
+  EXPECT_EQ(job.Rejects(), job.train_file() + "\t200\ty\tlabel 2 is not 0 or 1\n");
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    ExpectSame(job.Run(shape), reference);
+  }
+}
+
+// Pulls of one rank's two tables: 2 a step in the first table's case counts its own pulls only.
+TEST(Trainer, AServerThatFailsInAnyStepEndsEveryRank) {
+  constexpr int64_t kTestSteps = (97 + TrainingJob::kBatch - 1) / TrainingJob::kBatch;
+  for (const JobShape& shape : kShapes) {
+    for (const int64_t pull : {int64_t{1}, TrainingJob::kSteps - 1, TrainingJob::kSteps,
+                               TrainingJob::kSteps + 1, TrainingJob::kSteps + kTestSteps}) {
+      SCOPED_TRACE(Name(shape) + ", pull " + std::to_string(pull));
+      TrainingJob job;
+      const auto roles = AssignRoles(shape.servers, std::vector<std::string>(shape.ranks, "host"));
+      job.full_table_rank = roles->servers.back().value;
+      job.full_table_pull = static_cast<int>(pull);
+      job.drive = TrainingJob::TrainTwice;
+      ExpectAllFail(job.Run(shape), StatusCode::kOutOfMemory, "table is full");
+    }
+  }
+}
+
+TEST(Trainer, AStopRequestOfOneRankEndsThePassOnAllOfThem) {
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    TrainingJob job;
+    std::atomic<int> asked{0};
+    job.options = [&](int rank, TrainerOptions* o) {
+      if (rank == shape.ranks - 1) o->stop_requested = [&] { return ++asked >= 3; };
+    };
+    job.drive = [](Trainer& trainer, TrainingJob::RankState& state,
+                   TrainingJob::Outcome* outcome) -> Status {
+      TRESTLE_ASSIGN_OR_RETURN(PassResult pass, trainer.TrainEpoch(state.train, 0, 1));
+      outcome->passes.push_back(pass);
+      EXPECT_TRUE(pass.stopped);
+      EXPECT_EQ(pass.steps, 3);
+      EXPECT_LT(pass.ledger.read, TrainingJob::kRows);
+      return trainer.CompareReplicas();
+    };
+    ExpectAllOk(job.Run(shape));
+  }
+}
+
+TEST(Trainer, AStopRequestDuringAnEvaluationEndsItWithoutAnError) {
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    TrainingJob job;
+    job.options = [&](int, TrainerOptions* o) { o->stop_requested = [] { return true; }; };
+    job.drive = [](Trainer& trainer, TrainingJob::RankState& state,
+                   TrainingJob::Outcome*) -> Status {
+      TRESTLE_ASSIGN_OR_RETURN(Evaluation evaluation, trainer.Evaluate(state.test, "test"));
+      EXPECT_TRUE(evaluation.pass.stopped);
+      EXPECT_EQ(evaluation.pass.steps, 1);
+      return {};
+    };
+    ExpectAllOk(job.Run(shape));
+  }
+}
+
+}  // namespace
+}  // namespace trestle

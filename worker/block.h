@@ -1,0 +1,43 @@
+// Block: one Parquet row group or Arrow record batch, decoded into plain columns in the file's
+// order. It is what lanes gather their rows from; behind it no code knows Arrow's types or a
+// column's width.
+//
+// Thread safety: immutable once decoded. Ownership: `keep` holds the Arrow buffers that `keys` may
+// point into (a column of 64-bit integers without nulls is not copied).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace trestle {
+
+// Keys of an id column (one a row, offsets null) or of a sequence (row b: [offsets[b],
+// offsets[b+1])).
+struct BlockKeys {
+  const uint64_t* keys = nullptr;
+  const int32_t* offsets = nullptr;
+  std::vector<uint64_t> own_keys;
+  std::vector<int32_t> own_offsets;
+  std::vector<std::shared_ptr<const void>> keep;
+};
+
+// Why a row is rejected: the first column, in the order label, group, slots, numeric, that refuses
+// it.
+struct BadRow {
+  int32_t row = 0;  // in the block
+  std::string column;
+  std::string reason;
+};
+
+struct Block {
+  int64_t rows = 0;
+  std::vector<BlockKeys> slots;  // per Schema::slots, keep_last not applied yet
+  std::vector<float> numeric;    // [rows, width], transformed and scaled
+  std::vector<float> labels;
+  BlockKeys group;               // keys null: no group column
+  std::vector<BadRow> bad_rows;  // ascending rows, one entry a row
+};
+
+}  // namespace trestle

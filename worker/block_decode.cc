@@ -1,0 +1,85 @@
+#include "worker/block_decode.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+
+namespace trestle {
+
+void BadRows::Add(int64_t row, const std::string& column, std::string reason) {
+  if (seen_.empty()) seen_.resize(static_cast<size_t>(rows_));
+  if (seen_[static_cast<size_t>(row)]) return;
+  seen_[static_cast<size_t>(row)] = true;
+  bad_.push_back({static_cast<int32_t>(row), column, std::move(reason)});
+}
+
+std::vector<BadRow> BadRows::Take() {
+  std::sort(bad_.begin(), bad_.end(),
+            [](const BadRow& a, const BadRow& b) { return a.row < b.row; });
+  return std::move(bad_);
+}
+
+std::vector<std::string> ColumnsToRead(const Schema& schema) {
+  std::vector<std::string> columns = {schema.label};
+  if (!schema.group.empty()) columns.push_back(schema.group);
+  for (const Slot& slot : schema.slots) columns.push_back(slot.column);
+  for (const NumericColumn& numeric : schema.numeric) columns.push_back(numeric.column);
+  return columns;
+}
+
+namespace {
+
+// Sequences of one group go in step: compares each with the group's first.
+void CheckEqualLengths(const Schema& schema, const Block& block, BadRows* bad) {
+  for (size_t i = 1; i < schema.slots.size(); ++i) {
+    const int group = schema.slots[i].sequence_group;
+    size_t first = i;
+    while (first > 0 && group >= 0 && schema.slots[first - 1].sequence_group == group) --first;
+    if (first == i) continue;
+    const int32_t* a = block.slots[first].offsets;
+    const int32_t* b = block.slots[i].offsets;
+    for (int64_t row = 0; row < block.rows; ++row) {
+      const int32_t expected = a[row + 1] - a[row], found = b[row + 1] - b[row];
+      if (expected == found) continue;
+      const std::string& name = schema.slots[i].column;
+      bad->Add(row, name,
+               name + " has " + std::to_string(found) + " items, " + schema.slots[first].column +
+                   " has " + std::to_string(expected));
+    }
+  }
+}
+
+}  // namespace
+
+Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_seeds,
+                          std::span<const NumericStatistics> statistics, int64_t rows,
+                          const std::vector<ArrowColumn>& columns) {
+  Block block;
+  block.rows = rows;
+  BadRows bad(rows);
+  size_t next = 0;
+  block.labels = DecodeLabels(*columns[next++], schema.label, &bad);
+  if (!schema.group.empty()) block.group = DecodeIds(*columns[next++], 0);
+  for (const Slot& slot : schema.slots) {
+    const uint64_t seed = table_seeds[static_cast<size_t>(slot.table)];
+    const arrow::ChunkedArray& column = *columns[next++];
+    if (slot.sequence_group < 0) {
+      block.slots.push_back(DecodeIds(column, seed));
+    } else {
+      TRESTLE_ASSIGN_OR_RETURN(auto lists, DecodeSequence(column, seed, slot.column, &bad));
+      block.slots.push_back(std::move(lists));
+    }
+  }
+  CheckEqualLengths(schema, block, &bad);
+  const size_t width = schema.numeric.size();
+  block.numeric.resize(static_cast<size_t>(rows) * width);
+  for (size_t i = 0; i < width; ++i) {
+    DecodeNumeric(*columns[next++], schema.numeric[i], statistics[i], i, width, &block.numeric,
+                  &bad);
+  }
+  CHECK_EQ(next, columns.size());
+  block.bad_rows = bad.Take();
+  return block;
+}
+
+}  // namespace trestle

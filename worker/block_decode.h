@@ -1,0 +1,65 @@
+// From Arrow columns to a Block: keys, numbers, labels, and which rows are bad and why.
+//
+// Integers become their 64-bit two's complement, strings StringKey(text, table seed), a missing id
+// or group MissingKey(table seed). A row is bad if: its label is not 0 or 1; a list holds a null
+// item; lists that go in step differ in length; a number is NaN, infinite, beyond float (after
+// its transform or its scaling), or missing without a substitute. Bad rows keep their place with
+// some value; the reader leaves them out.
+//
+// Thread safety: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/block.h"
+#include "worker/input.h"
+#include "worker/schema.h"
+
+namespace arrow {
+class ChunkedArray;
+}
+
+namespace trestle {
+
+using ArrowColumn = std::shared_ptr<arrow::ChunkedArray>;
+
+// Bad rows of one block while it is decoded; the first reason of a row stays.
+class BadRows {
+ public:
+  explicit BadRows(int64_t rows) : rows_(rows) {}
+  void Add(int64_t row, const std::string& column, std::string reason);
+  std::vector<BadRow> Take();  // sorted by row
+
+ private:
+  int64_t rows_;
+  std::vector<bool> seen_;  // allocated at the first
+  std::vector<BadRow> bad_;
+};
+
+// Columns to read for DecodeBlock, in its order: label, group if any, slots, numeric.
+std::vector<std::string> ColumnsToRead(const Schema& schema);
+
+// `columns` as ColumnsToRead has them, their types checked at opening (TypeProblem).
+// kInvalidData if a list column has more than 2^31 - 1 items in the block.
+Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_seeds,
+                          std::span<const NumericStatistics> statistics, int64_t rows,
+                          const std::vector<ArrowColumn>& columns);
+
+// The parts, by kind of column.
+BlockKeys DecodeIds(const arrow::ChunkedArray& column, uint64_t seed);
+Result<BlockKeys> DecodeSequence(const arrow::ChunkedArray& column, uint64_t seed,
+                                 const std::string& name, BadRows* bad);
+std::vector<float> DecodeLabels(const arrow::ChunkedArray& column, const std::string& name,
+                                BadRows* bad);
+// Writes column `index` of the row-major [rows, width] block.
+void DecodeNumeric(const arrow::ChunkedArray& column, const NumericColumn& spec,
+                   const NumericStatistics& statistics, size_t index, size_t width,
+                   std::vector<float>* block, BadRows* bad);
+// Statistics of the cells after the transform; only of those that fit a float.
+NumericStatistics ColumnStatistics(const arrow::ChunkedArray& column, const NumericColumn& spec);
+
+}  // namespace trestle

@@ -1,0 +1,177 @@
+#include "worker/schema.h"
+
+#include <map>
+#include <unordered_map>
+
+namespace trestle {
+namespace {
+
+constexpr int kDefaultDim = 16;
+constexpr int kMaxDim = 4096;
+constexpr int kDefaultKeepLast = 50;
+constexpr int kMaxKeepLast = 1'000'000;
+
+std::string Quote(const std::string& name) { return "\"" + name + "\""; }
+
+std::string At(const std::string& kind, int index) {
+  return "features." + kind + "[" + std::to_string(index) + "]";
+}
+
+// Builds the schema and collects mistakes; a mistaken entry is left out and the rest still checked.
+class SchemaBuilder {
+ public:
+  Result<Schema> Build(const Data& data, const Features& features) {
+    AddSpecialColumns(data);
+    for (int i = 0; i < features.id_size(); ++i) AddIds(features.id(i), At("id", i));
+    for (int i = 0; i < features.sequence_size(); ++i) {
+      AddSequence(features.sequence(i), i, At("sequence", i));
+    }
+    for (int i = 0; i < features.numeric_size(); ++i) {
+      AddNumeric(features.numeric(i), At("numeric", i));
+    }
+    if (schema_.slots.empty() && schema_.numeric.empty() && mistakes_.empty()) {
+      Mistake("features: none given; a model needs at least one id, sequence or numeric column");
+    }
+    if (mistakes_.empty()) return std::move(schema_);
+    return Status(StatusCode::kInvalidConfig, Join());
+  }
+
+ private:
+  void Mistake(std::string text) { mistakes_.push_back(std::move(text)); }
+
+  std::string Join() const {
+    std::string text;
+    for (const std::string& mistake : mistakes_) text += (text.empty() ? "" : "\n") + mistake;
+    return text;
+  }
+
+  // The label belongs to no feature; the group may be an id feature too (GAUC by user).
+  void AddSpecialColumns(const Data& data) {
+    schema_.label = data.label();
+    schema_.group = data.group();
+    if (data.label().empty()) {
+      Mistake("data.label: not given; it names the column of 0 and 1 to predict");
+      return;
+    }
+    owner_[data.label()] = "data.label";
+    if (data.group() == data.label()) {
+      Mistake("data.group: " + Quote(data.group()) + " is the label; give another column");
+    }
+  }
+
+  // Claims a column for the feature at `place`; false if it has no name or is taken.
+  bool Claim(const std::string& column, const std::string& place) {
+    if (column.empty()) {
+      Mistake(place + ".columns: a column has an empty name");
+      return false;
+    }
+    const auto [it, inserted] = owner_.try_emplace(column, place);
+    if (!inserted) {
+      Mistake(place + ".columns: " + Quote(column) + " is already used by " + it->second +
+              "; a column has one meaning");
+    }
+    return inserted;
+  }
+
+  void CheckNotEmpty(int columns, const std::string& place) {
+    if (columns == 0) Mistake(place + ".columns: empty; name at least one column");
+  }
+
+  bool InRange(const std::string& place, int value, int most) {
+    if (value >= 1 && value <= most) return true;
+    Mistake(place + ": " + std::to_string(value) + " is out of range; allowed is 1 to " +
+            std::to_string(most));
+    return false;
+  }
+
+  int AddTable(const std::string& name, int dim, const std::string& place) {
+    if (name.find('/') != std::string::npos) {
+      Mistake(place + ".columns: " + Quote(name) +
+              " has a '/', and the model's files are named after their tables; rename the column");
+    }
+    const int table = static_cast<int>(schema_.tables.size());
+    schema_.tables.push_back({name, dim});
+    table_of_[name] = table;
+    return table;
+  }
+
+  void AddIds(const IdFeature& feature, const std::string& place) {
+    CheckNotEmpty(feature.columns_size(), place);
+    const int dim = feature.has_dim() ? feature.dim() : kDefaultDim;
+    InRange(place + ".dim", dim, kMaxDim);
+    for (const std::string& column : feature.columns()) {
+      if (!Claim(column, place)) continue;
+      Slot slot;
+      slot.column = column;
+      slot.table = AddTable(column, dim, place);
+      schema_.slots.push_back(std::move(slot));
+    }
+  }
+
+  void AddSequence(const SequenceFeature& feature, int group, const std::string& place) {
+    CheckNotEmpty(feature.columns_size(), place);
+    const int keep_last = feature.has_keep_last() ? feature.keep_last() : kDefaultKeepLast;
+    InRange(place + ".keep_last", keep_last, kMaxKeepLast);
+    const int dim = feature.has_dim() ? feature.dim() : kDefaultDim;
+    InRange(place + ".dim", dim, kMaxDim);
+    const bool shared = feature.like_size() > 0;
+    if (shared && feature.has_dim()) {
+      Mistake(place + ".dim: the tables are shared by `like`; set dim where the id feature is");
+    }
+    if (shared && feature.like_size() != feature.columns_size()) {
+      Mistake(place + ".like: " + std::to_string(feature.like_size()) + " names for " +
+              std::to_string(feature.columns_size()) + " columns; give one for each, or none");
+      return;
+    }
+    for (int i = 0; i < feature.columns_size(); ++i) {
+      if (!Claim(feature.columns(i), place)) continue;
+      Slot slot;
+      slot.column = feature.columns(i);
+      slot.sequence_group = group;
+      slot.keep_last = keep_last;
+      slot.table = shared ? SharedTable(feature.like(i), place) : AddTable(slot.column, dim, place);
+      schema_.slots.push_back(std::move(slot));
+    }
+  }
+
+  int SharedTable(const std::string& like, const std::string& place) {
+    const auto found = table_of_.find(like);
+    if (found != table_of_.end()) return found->second;
+    Mistake(place + ".like: no id feature is named " + Quote(like) + "; known: " + KnownTables());
+    return 0;
+  }
+
+  std::string KnownTables() const {
+    std::string text;
+    for (const TableColumn& table : schema_.tables) {
+      text += (text.empty() ? "" : ", ") + table.name;
+    }
+    return text.empty() ? "none" : text;
+  }
+
+  void AddNumeric(const NumericFeature& feature, const std::string& place) {
+    CheckNotEmpty(feature.columns_size(), place);
+    for (const std::string& column : feature.columns()) {
+      if (!Claim(column, place)) continue;
+      NumericColumn numeric;
+      numeric.column = column;
+      numeric.transform = feature.transform();
+      numeric.scaling = feature.scale();
+      if (feature.has_missing()) numeric.missing = feature.missing();
+      schema_.numeric.push_back(std::move(numeric));
+    }
+  }
+
+  Schema schema_;
+  std::vector<std::string> mistakes_;
+  std::map<std::string, std::string> owner_;       // column -> where it is used
+  std::unordered_map<std::string, int> table_of_;  // feature -> its table
+};
+
+}  // namespace
+
+Result<Schema> MakeSchema(const Data& data, const Features& features) {
+  return SchemaBuilder().Build(data, features);
+}
+
+}  // namespace trestle

@@ -1,0 +1,116 @@
+#include "worker/step_queue.h"
+
+#include <utility>
+
+#include "base/thread_pool.h"
+
+namespace trestle {
+
+StepQueue::StepQueue(Client& client, LaneReader& reader, Options options)
+    : client_(client), reader_(reader), options_(options), thread_([this] { Run(); }) {}
+
+StepQueue::~StepQueue() {
+  if (!drained_) Abandon({StatusCode::kInternal, "the step before this one failed"});
+  if (thread_.joinable()) thread_.join();
+}
+
+// Successful Prepares are collective, so every rank's thread stops after the same number of them;
+// the one after it fails everywhere, whether a rank was inside it already or comes here for it.
+void StepQueue::Abandon(const Status& why) {
+  if (std::exchange(drained_, true)) return;
+  {
+    std::lock_guard lock(mutex_);
+    abandoned_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+  if (failed_) return;
+  StepHeader header;
+  header.action = Action::kEndPass;
+  (void)client_.Prepare(header, {}, why);  // fails, with this or with what another rank has
+}
+
+Result<std::optional<PreparedStep>> StepQueue::Next() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !items_.empty(); });
+  auto item = std::move(items_.front());
+  // The end of the pass and errors stay, so that another Next sees them too.
+  const bool last = !item.ok() || !item->has_value();
+  if (last) {
+    drained_ = true;
+    items_.front() = item.ok() ? Result<std::optional<PreparedStep>>(std::nullopt)
+                               : Result<std::optional<PreparedStep>>(item.status());
+  } else {
+    items_.erase(items_.begin());
+  }
+  changed_.notify_all();
+  return item;
+}
+
+bool StepQueue::Push(Result<std::optional<PreparedStep>> item) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return items_.size() < kDepth || abandoned_; });
+  if (abandoned_) return false;
+  items_.push_back(std::move(item));
+  changed_.notify_all();
+  return true;
+}
+
+void StepQueue::Run() {
+  UseOneOpenMpThread();
+  Status local;  // a failure to tell the others with the next header
+  for (int64_t step = options_.first_step;; ++step) {
+    auto prepared = Prepare(step, &local);
+    failed_ = !prepared.ok();
+    const bool last = failed_ || !prepared->has_value();
+    if (!Push(std::move(prepared)) || last) return;
+  }
+}
+
+Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* local) {
+  StepHeader header;
+  header.step = step;
+  header.action = Action::kEndPass;
+  PreparedStep prepared;
+  std::vector<LaneKeys> keys;
+  if (local->ok() && !stopped_) {
+    auto rows = reader_.Next();
+    if (!rows.ok()) {
+      *local = rows.status();
+    } else if (rows->has_value()) {
+      header.action = options_.action;
+      prepared.lanes = *std::move(*rows);
+    }
+  }
+  for (LaneRows& lane : prepared.lanes) {
+    header.rows += lane.rows;
+    keys.push_back(std::move(lane.slots));
+  }
+  header.rejected = reader_.ledger().rejected;
+  header.stop_requested = options_.stop_requested && options_.stop_requested();
+
+  auto lookup = client_.Prepare(header, std::move(keys), *local);
+  if (!lookup.ok()) return lookup.status();
+  const AgreedHeader& agreed = (*lookup)->header();
+  const bool too_many = agreed.rejected > options_.max_bad_rows;
+  if (too_many && !reader_.first_reject().empty()) *local = TooManyBadRows(agreed.rejected);
+  if (agreed.action == Action::kEndPass) {
+    if (!too_many) return std::optional<PreparedStep>();
+    // Seen with the last header of the pass: one more tells every rank.
+    auto told = client_.Prepare(header, {}, *local);
+    return told.ok() ? Status(StatusCode::kInternal, "no rank names the rejected rows")
+                     : told.status();
+  }
+  if (agreed.stop_requested) stopped_ = true;
+  prepared.lookup = *std::move(lookup);
+  return std::optional<PreparedStep>(std::move(prepared));
+}
+
+// All workers see the count; those that met a bad row say which, and the lowest of them is heard.
+Status StepQueue::TooManyBadRows(int64_t rejected) const {
+  return {StatusCode::kInvalidData, reader_.first_reject() + " (" + std::to_string(rejected) +
+                                        " bad rows; data.max_bad_rows allows " +
+                                        std::to_string(options_.max_bad_rows) + ")"};
+}
+
+}  // namespace trestle

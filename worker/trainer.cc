@@ -1,0 +1,290 @@
+#include "worker/trainer.h"
+
+#include <algorithm>
+
+namespace trestle {
+namespace {
+
+int64_t CountPositives(const std::vector<LaneRows>& lanes) {
+  int64_t count = 0;
+  for (const LaneRows& lane : lanes) {
+    count += std::count(lane.labels.begin(), lane.labels.end(), 1.0f);
+  }
+  return count;
+}
+
+Status CheckPass(const Dataset& dataset, const PassResult& result) {
+  const Ledger& ledger = result.ledger;
+  if (ledger.read != dataset.rows() || ledger.hash != dataset.ExpectedHash()) {
+    return {StatusCode::kInternal, "the ledger does not close: " + std::to_string(ledger.read) +
+                                       " rows read, " + std::to_string(dataset.rows()) +
+                                       " expected, or not the same rows"};
+  }
+  if (result.positives == 0 || result.positives == result.rows) {
+    return {StatusCode::kInvalidData,
+            dataset.files().front().path + " and the files with it: none of the " +
+                std::to_string(result.rows) + " rows has label " +
+                (result.positives == 0 ? "1" : "0") + " in column \"" + dataset.schema().label +
+                "\": nothing to learn or to rank; check data.label"};
+  }
+  return {};
+}
+
+}  // namespace
+
+// Grows to the largest lane met and stays: a steady state allocates nothing.
+struct Trainer::LaneBuffers {
+  std::vector<std::vector<float>> values;  // a slot each
+  std::vector<std::vector<float>> gradients;
+  LaneTensors tensors;
+};
+
+struct Trainer::TrainSums {
+  int64_t positives = 0;  // of this worker's rows
+  int64_t rows = 0;       // of steps that were applied
+  double loss = 0;
+};
+
+struct Trainer::EvaluateSums {
+  explicit EvaluateSums(bool grouped) : metrics(grouped) {}
+  MetricsAccumulator metrics;
+  int64_t positives = 0;     // of this worker's rows
+  int64_t keys[2] = {0, 0};  // occurrences of this worker's keys, and of those never seen
+};
+
+Trainer::Trainer(Client& client, DenseBackend& backend, Communicator& comm, ThreadPool& pool,
+                 Progress& progress, FileSystem& fs, TrainerOptions options)
+    : client_(client),
+      backend_(backend),
+      comm_(comm),
+      pool_(pool),
+      progress_(progress),
+      fs_(fs),
+      options_(std::move(options)),
+      first_lane_(static_cast<int>(int64_t{options_.lanes} * options_.worker / options_.workers)),
+      end_lane_(
+          static_cast<int>(int64_t{options_.lanes} * (options_.worker + 1) / options_.workers)),
+      logits_(static_cast<size_t>(end_lane_ - first_lane_)) {
+  for (int t = 0; t < pool_.size(); ++t) buffers_.push_back(std::make_unique<LaneBuffers>());
+}
+
+Trainer::~Trainer() = default;
+
+Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, Order order,
+                                                        int64_t epoch) {
+  schema_ = &dataset.schema();
+  PlanOptions plan;
+  plan.order = order;
+  plan.seed = options_.seed;
+  plan.epoch = epoch;
+  plan.batch_rows = options_.batch_rows;
+  plan.lanes = options_.lanes;
+  plan.first_lane = first_lane_;
+  plan.end_lane = end_lane_;
+  plan.statistics = options_.statistics;
+  if (recorded_.insert(&dataset).second) plan.reject_path = options_.reject_path;
+  return OpenLanes(dataset, plan, fs_);
+}
+
+Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs) {
+  auto reader = OpenReader(dataset, options_.order, epoch);
+  if (!reader.ok()) return Tell(reader.status());
+  progress_.BeginPass("epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs),
+                      (*reader)->steps());
+  StepQueue queue(client_, **reader,
+                  {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested});
+  PassResult result;
+  TrainSums sums;
+  const Status trained = TrainSteps(queue, &result, &sums);
+  progress_.EndPass();
+  if (!trained.ok()) queue.Abandon(trained);
+  TRESTLE_RETURN_IF_ERROR(trained);
+  result.loss = sums.rows ? sums.loss / static_cast<double>(sums.rows) : 0;
+  result.stopped = queue.stopped();
+  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, **reader, sums.positives, &result));
+  return result;
+}
+
+Status Trainer::TrainSteps(StepQueue& queue, PassResult* result, TrainSums* sums) {
+  while (true) {
+    TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
+    if (!prepared) return {};
+    TRESTLE_RETURN_IF_ERROR(TrainStep(*prepared, result, sums));
+  }
+}
+
+Status Trainer::TrainStep(PreparedStep& prepared, PassResult* result, TrainSums* sums) {
+  const int64_t step = ++step_;
+  Lookup& lookup = *prepared.lookup;
+  TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
+  RunLanes(prepared, /*training=*/true);
+  TRESTLE_RETURN_IF_ERROR(
+      comm_.AllReduceSum({Stream::kDense, "dense gradients", step}, backend_.Sums()));
+  const Status terms = CheckTerms();
+  const bool stop = options_.on_bad_step == Train::STOP;
+  TRESTLE_ASSIGN_OR_RETURN(const PushOutcome outcome,
+                           client_.Push(lookup, !terms.ok(), stop ? terms : Status()));
+  const StepTotals totals = outcome.applied ? backend_.Totals() : StepTotals();
+  if (outcome.applied) backend_.ApplyStep(step);
+  ++result->steps;
+  result->skipped_steps += outcome.applied ? 0 : 1;
+  result->rows += lookup.header().rows;
+  sums->rows += totals.rows;
+  sums->loss += totals.loss_sum;
+  sums->positives += CountPositives(prepared.lanes);
+  for (size_t lane = 0; lane < prepared.lanes.size() && outcome.applied; ++lane) {
+    progress_.AddPredictions(logits_[lane].data(), prepared.lanes[lane].labels.data(),
+                             prepared.lanes[lane].rows);
+  }
+  progress_.Step(step, totals.rows, totals.loss_sum);
+  return {};
+}
+
+void Trainer::RunLanes(PreparedStep& prepared, bool training) {
+  backend_.BeginStep();
+  pool_.ParallelFor(static_cast<int64_t>(prepared.lanes.size()), [&](int64_t lane, int thread) {
+    RunLane(prepared, static_cast<int>(lane), thread, training);
+  });
+}
+
+void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, bool training) {
+  Lookup& lookup = *prepared.lookup;
+  LaneBuffers& buffers = *buffers_[thread];
+  FillTensors(prepared, lane, training, &buffers);
+  backend_.RunLane(thread, {lookup.header().step, first_lane_ + lane}, training, buffers.tensors);
+  if (!training) return;
+  for (size_t s = 0; s < schema_->slots.size(); ++s) {
+    lookup.Accumulate(lane, static_cast<int>(s), buffers.tensors.slots[s].gradient);
+  }
+}
+
+void Trainer::FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers) {
+  const LaneRows& rows = prepared.lanes[lane];
+  Lookup& lookup = *prepared.lookup;
+  const size_t slots = schema_->slots.size();
+  buffers->values.resize(slots);
+  buffers->gradients.resize(slots);
+  logits_[lane].resize(static_cast<size_t>(rows.rows));
+  LaneTensors& tensors = buffers->tensors;
+  tensors.slots.resize(slots);
+  tensors.rows = rows.rows;
+  tensors.numeric = rows.numeric.data();
+  tensors.labels = rows.labels.data();
+  tensors.logits = logits_[lane].data();
+  for (size_t s = 0; s < slots; ++s) {
+    const Slot& slot = schema_->slots[s];
+    const std::span<const int32_t> offsets = lookup.offsets(lane, static_cast<int>(s));
+    SlotTensor& tensor = tensors.slots[s];
+    tensor.count = offsets.back();
+    tensor.dim = schema_->tables[slot.table].dim;
+    tensor.offsets = slot.sequence_group >= 0 ? offsets.data() : nullptr;
+    const size_t size = static_cast<size_t>(tensor.count) * tensor.dim;
+    if (buffers->values[s].size() < size) buffers->values[s].resize(size);
+    if (training && buffers->gradients[s].size() < size) buffers->gradients[s].resize(size);
+    tensor.values = buffers->values[s].data();
+    tensor.gradient = training ? buffers->gradients[s].data() : nullptr;
+    lookup.Gather(lane, static_cast<int>(s), tensor.values);
+  }
+}
+
+Status Trainer::CheckTerms() const {
+  std::string what;
+  if (!backend_.bad(&what)) return {};
+  return Status(StatusCode::kNumeric,
+                what +
+                    "; lower the learning rate, set optimizer.dense.clip_norm, or skip such steps "
+                    "with train.on_bad_step: SKIP")
+      .Wrap("step " + std::to_string(step_));
+}
+
+Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& name) {
+  TRESTLE_RETURN_IF_ERROR(CompareReplicas());
+  auto reader = OpenReader(dataset, TIME, 0);
+  if (!reader.ok()) return Tell(reader.status());
+  progress_.BeginPass(name, (*reader)->steps());
+  StepQueue queue(client_, **reader,
+                  {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested});
+  Evaluation evaluation;
+  EvaluateSums sums(!dataset.schema().group.empty());
+  const Status evaluated = EvaluateSteps(queue, &evaluation.pass, &sums);
+  progress_.EndPass();
+  if (!evaluated.ok()) queue.Abandon(evaluated);
+  TRESTLE_RETURN_IF_ERROR(evaluated);
+  evaluation.pass.stopped = queue.stopped();
+  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, **reader, sums.positives, &evaluation.pass));
+  auto metrics = sums.metrics.Compute(comm_, Stream::kDense);
+  if (!metrics.ok()) return Tell(metrics.status());
+  evaluation.metrics = *std::move(metrics);
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "unseen keys"}, sums.keys));
+  evaluation.unseen_share =
+      sums.keys[0] ? static_cast<double>(sums.keys[1]) / static_cast<double>(sums.keys[0]) : 0;
+  return evaluation;
+}
+
+Status Trainer::EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums) {
+  while (true) {
+    TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
+    if (!prepared) return {};
+    Lookup& lookup = *prepared->lookup;
+    TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
+    RunLanes(*prepared, /*training=*/false);
+    for (size_t lane = 0; lane < prepared->lanes.size(); ++lane) {
+      const LaneRows& rows = prepared->lanes[lane];
+      sums->metrics.Add(logits_[lane], rows.labels, rows.groups);
+    }
+    sums->positives += CountPositives(prepared->lanes);
+    sums->keys[0] += lookup.occurrences();
+    sums->keys[1] += lookup.unseen_occurrences();
+    ++result->steps;
+    result->rows += lookup.header().rows;
+    progress_.EvaluationStep(lookup.header().rows);
+  }
+}
+
+Status Trainer::ClosePass(const Dataset& dataset, const LaneReader& reader, int64_t positives,
+                          PassResult* result) {
+  const Ledger& ledger = reader.ledger();
+  int64_t sums[4] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash), positives};
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
+  result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2])};
+  result->positives = sums[3];
+  return result->stopped ? Status() : Tell(CheckPass(dataset, *result));
+}
+
+// A pass is over, so that every rank waits for the header of the next: it brings the failure.
+Status Trainer::Tell(const Status& failure) {
+  const bool broken =
+      failure.code() == StatusCode::kPeerFailed || failure.code() == StatusCode::kDeadlineExceeded;
+  if (failure.ok() || broken) return failure;  // a broken communicator tells nobody
+  StepHeader header;
+  header.action = Action::kStop;
+  header.step = step_;
+  auto told = client_.Prepare(header, {}, failure);
+  return told.ok() ? failure : told.status();
+}
+
+Status Trainer::CompareReplicas() { return Tell(CompareDigests()); }
+
+Status Trainer::CompareDigests() {
+  const Operation op{Stream::kDense, "replica digests", step_};
+  TRESTLE_ASSIGN_OR_RETURN(const auto digests, AllGatherValue(comm_, op, backend_.Digest()));
+  const uint64_t mine = digests[comm_.rank().value];
+  for (int r = 0; r < comm_.size(); ++r) {
+    if (digests[r] != mine && digests[r] != 0) {
+      return {StatusCode::kMismatch, "the dense parameters of rank " + std::to_string(r) +
+                                         " differ from those of rank " +
+                                         std::to_string(comm_.rank().value)};
+    }
+  }
+  return {};
+}
+
+Status Trainer::Stop() {
+  StepHeader header;
+  header.action = Action::kStop;
+  header.step = step_;
+  auto stopped = client_.Prepare(header, {}, Status());
+  return stopped.ok() ? Status() : stopped.status();
+}
+
+}  // namespace trestle

@@ -1,0 +1,123 @@
+// Trainer: a worker's loop. It owns no table and no network: rows come through the Client, the
+// dense step runs behind the bridge, and what is summed over workers goes over the stream kDense.
+//
+// A step: Pull, then every lane (gather, forward, backward, accumulate) on the pool's threads, then
+// the all-reduce of dense sums, Push, and the dense optimizer. Its bits depend on the config alone.
+//
+// Thread safety: one caller. Collective: every method, by all workers (dedicated servers are in
+// Serve). Errors: those of any rank, returned by all ranks, dedicated servers included; kNumeric
+// for a bad step under on_bad_step STOP. A stop asked for is no error: it ends the pass early and
+// is reported in PassResult. Source: docs/architecture.md, "The life of a step".
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backend/bridge.h"
+#include "base/filesystem.h"
+#include "base/thread_pool.h"
+#include "comm/communicator.h"
+#include "ps/client.h"
+#include "worker/input.h"
+#include "worker/metrics.h"
+#include "worker/progress.h"
+#include "worker/step_queue.h"
+#include "worker/train.pb.h"
+
+namespace trestle {
+
+struct TrainerOptions {
+  int worker = 0;  // index of this worker and number of workers
+  int workers = 1;
+  int64_t batch_rows = 4096;
+  int lanes = 16;
+  uint64_t seed = 0;
+  int64_t max_bad_rows = 0;
+  Order order = SHUFFLE;
+  Train::OnBadStep on_bad_step = Train::STOP;  // as NodeOptions::fail_bad_steps: STOP = true
+  std::vector<NumericStatistics> statistics;
+  std::string
+      reject_path;  // gets the rejects of a dataset's first pass; the later ones repeat them
+  std::function<bool()> stop_requested;  // polled once a step
+};
+
+// What a pass over a dataset did, over all workers.
+struct PassResult {
+  int64_t steps = 0;
+  int64_t skipped_steps = 0;  // bad ones under SKIP
+  int64_t rows = 0;           // accepted
+  int64_t positives = 0;      // of them, with label 1
+  double loss = 0;            // mean log loss while training, over the steps that were applied
+  Ledger ledger;
+  bool stopped = false;  // ended early on request; the ledger is then partial
+};
+
+struct Evaluation {
+  Metrics metrics;
+  double unseen_share = 0;  // of the keys' occurrences: of keys that training never saw
+  PassResult pass;
+};
+
+class Trainer {
+ public:
+  Trainer(Client& client, DenseBackend& backend, Communicator& comm, ThreadPool& pool,
+          Progress& progress, FileSystem& fs, TrainerOptions options);
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  // One epoch; its ledger is checked against the dataset unless it was stopped.
+  Result<PassResult> TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs);
+  Result<Evaluation> Evaluate(const Dataset& dataset, const std::string& name);
+  // Tells the servers that nothing more comes. Once, at the end.
+  Status Stop();
+
+  int64_t step() const { return step_; }  // training steps done
+  // Compares the replicas' dense parameters; kMismatch names a rank that differs.
+  Status CompareReplicas();
+
+ private:
+  struct LaneBuffers;  // a thread's tensors of the lane it works on
+  struct TrainSums;    // over the steps of an epoch
+  struct EvaluateSums;
+
+  Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
+                                                 int64_t epoch);
+  // The steps of a pass, until the queue ends or any rank fails.
+  Status TrainSteps(StepQueue& queue, PassResult* result, TrainSums* sums);
+  Status EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums);
+  Status TrainStep(PreparedStep& prepared, PassResult* result, TrainSums* sums);
+  void RunLanes(PreparedStep& prepared, bool training);
+  void RunLane(PreparedStep& prepared, int lane, int thread, bool training);
+  void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
+  Status CompareDigests();
+  Status CheckTerms() const;
+  // Sums the ledger and the positives over the workers and checks them, unless the pass was
+  // stopped.
+  Status ClosePass(const Dataset& dataset, const LaneReader& reader, int64_t positives,
+                   PassResult* result);
+  // Between passes: tells all ranks of a failure that some or all workers have but the servers do
+  // not know of. The others are at the next header, or are about to be.
+  Status Tell(const Status& failure);
+
+  Client& client_;
+  DenseBackend& backend_;
+  Communicator& comm_;
+  ThreadPool& pool_;
+  Progress& progress_;
+  FileSystem& fs_;
+  const TrainerOptions options_;
+  const int first_lane_;
+  const int end_lane_;
+  int64_t step_ = 0;
+  std::vector<std::unique_ptr<LaneBuffers>> buffers_;  // a thread each
+  std::vector<std::vector<float>> logits_;             // a lane of this worker each
+  const Schema* schema_ = nullptr;                     // of the dataset of the pass
+  std::set<const Dataset*> recorded_;                  // whose rejects are in the file
+};
+
+}  // namespace trestle
