@@ -47,11 +47,17 @@ struct MutableBuffer {
   Device device = Device::kHost;
 };
 
+// How long ranks may wait for one that reads or writes a large amount of data: a limit on hangs
+// alone.
+inline constexpr std::chrono::hours kLongPhase{24};
+
 // Where an operation stands, for its error message. `phase` is a literal: "keys", "pull", "push".
+// `limit` replaces CommunicatorOptions::deadline where a peer may rightly take longer; 0 does not.
 struct Operation {
   Stream stream = Stream::kControl;
   const char* phase = "";
   int64_t step = -1;
+  std::chrono::seconds limit{0};
 };
 
 struct CommunicatorOptions {

@@ -12,6 +12,14 @@ namespace {
 
 constexpr int kFinishChannel = kStreamCount;
 
+// For a call of MPI's that does not return: nothing else can end it but the end of the process.
+[[noreturn]] void GiveUp(const char* what, std::chrono::milliseconds waited) {
+  const std::string text =
+      "trestle: error: waited " + std::to_string(waited.count() / 1000) + " s for " + what + "\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
+  _exit(ExitCode(StatusCode::kDeadlineExceeded));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<MpiEngine>> MpiEngine::Start(size_t large_message_bytes,
@@ -20,7 +28,10 @@ Result<std::unique_ptr<MpiEngine>> MpiEngine::Start(size_t large_message_bytes,
   engine->thread_ =
       std::thread([raw = engine.get(), large_message_bytes] { raw->Main(large_message_bytes); });
   std::unique_lock lock(engine->mutex_);
-  engine->started_.wait(lock, [&] { return engine->start_status_.has_value(); });
+  // MPI_Init waits for all ranks, without a deadline of its own, and cannot be left.
+  const bool started = engine->started_.wait_for(lock, deadline + kGrace,
+                                                 [&] { return engine->start_status_.has_value(); });
+  if (!started) GiveUp("MPI to start: some rank has not reached it", deadline + kGrace);
   const Status status = *engine->start_status_;
   lock.unlock();
   if (!status.ok()) return status;
@@ -76,6 +87,12 @@ Status MpiEngine::Finish() {
     finalize_ = true;
     work_.notify_one();
   }
+  {
+    std::unique_lock lock(mutex_);
+    if (!work_.wait_for(lock, deadline_ + kGrace, [&] { return finalized_; })) {
+      GiveUp("MPI to finish: some rank has not reached it", deadline_ + kGrace);
+    }
+  }
   thread_.join();
   return finalize_status_;
 }
@@ -106,6 +123,9 @@ void MpiEngine::Main(size_t large_message_bytes) {
   if (!transport_) return;
   ServeUntilTold();
   finalize_status_ = transport_->Finalize();
+  std::lock_guard lock(mutex_);
+  finalized_ = true;
+  work_.notify_one();
 }
 
 void MpiEngine::ServeUntilTold() {
@@ -184,7 +204,8 @@ std::optional<Status> MpiEngine::PollOne(int channel, Clock::time_point now) {
   if (moved) last_event_ = now;
   const ExchangeRequest& request = slots_[static_cast<size_t>(channel)].request;
   if (outcome || now < request.deadline) return outcome;
-  return DeadlineError(rank_, request.op, deadline_, transport_->Missing(channel));
+  return DeadlineError(rank_, request.op, WaitOf(request.op, deadline_),
+                       transport_->Missing(channel));
 }
 
 // After a failure the engine has nothing under way: the others' exchanges end with it.

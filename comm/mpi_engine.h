@@ -92,6 +92,7 @@ class MpiEngine {
   std::optional<int> abort_code_;
   bool finalize_ = false;
   Status broken_;
+  bool finalized_ = false;
   Status finalize_status_;
 
   // Only the engine's thread uses these.

@@ -47,7 +47,7 @@ Status ThreadHub::Exchange(Rank self, const ExchangeRequest& request) {
     Take(self, request, pending);
     if (pending.done() || !pending.error.ok()) break;
     if (std::chrono::steady_clock::now() >= request.deadline) {
-      return DeadlineError(self, request.op, deadline_, pending.missing());
+      return DeadlineError(self, request.op, WaitOf(request.op, deadline_), pending.missing());
     }
     arrived(request.op.stream, self).wait_until(lock, request.deadline);
   }

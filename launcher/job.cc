@@ -18,7 +18,9 @@ namespace trestle {
 namespace {
 
 constexpr Operation kSetUp{Stream::kControl, "setting up"};
-constexpr Operation kStatistics{Stream::kDense, "statistics of numeric columns"};
+// Reading the input may take one rank much longer than another.
+constexpr Operation kReading{Stream::kControl, "reading input", -1, kLongPhase};
+constexpr Operation kStatistics{Stream::kDense, "statistics of numeric columns", -1, kLongPhase};
 
 template <class... Args>
 std::string Format(const char* format, Args... args) {
@@ -105,7 +107,7 @@ Status Job::Check() {
   threads_ = loaded_.config.cluster().has_threads() ? loaded_.config.cluster().threads()
                                                     : DefaultThreads(hosts, cores, comm_.rank());
   pool_ = std::make_unique<ThreadPool>(threads_);
-  return comm_.SetMembers(Stream::kDense, roles_.workers);
+  return {};
 }
 
 // `eval` reads no training files: the statistics of numeric columns are the model's.
@@ -127,7 +129,7 @@ Status Job::OpenInput(const std::string& command) {
       if (test.ok()) test_ = *std::move(test);
     }
   }
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, opened));
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, opened));
   return AgreeOnFacts(comm_, {{"data.train's files", train_ ? Hex(train_->Fingerprint()) : ""},
                               {"data.test's files", test_ ? Hex(test_->Fingerprint()) : ""}});
 }
@@ -146,7 +148,7 @@ Status Job::ShareStatistics() {
     if (blocks.ok()) mine = *std::move(blocks);
   }
   // Dedicated servers too: they would wait for the first step of workers that have left.
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, read));
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, read));
   if (worker_ < 0) return {};
   std::string bytes;
   for (const auto& block : mine) {

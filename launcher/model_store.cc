@@ -19,8 +19,8 @@ using Json = nlohmann::ordered_json;
 static_assert(std::endian::native == std::endian::little, "files are little endian");
 
 constexpr int kFormat = 1;
-constexpr Operation kSaving{Stream::kControl, "saving the model"};
-constexpr Operation kLoading{Stream::kControl, "loading the model"};
+constexpr Operation kSaving{Stream::kControl, "saving the model", -1, kLongPhase};
+constexpr Operation kLoading{Stream::kControl, "loading the model", -1, kLongPhase};
 
 std::string Hex(uint64_t value) {
   char text[17];
@@ -362,7 +362,7 @@ Result<std::string> ModelDigest(Communicator& comm, Node& node, const std::vecto
   const auto tables = node.tables();
   for (size_t t = 0; t < tables.size(); ++t) sums[t] = static_cast<int64_t>(tables[t]->Digest());
   if (comm.rank() == leader) sums.back() = static_cast<int64_t>(dense_digest);
-  TRESTLE_RETURN_IF_ERROR(comm.AllReduceSum({Stream::kControl, "digest"}, sums));
+  TRESTLE_RETURN_IF_ERROR(comm.AllReduceSum({Stream::kControl, "digest", -1, kLongPhase}, sums));
   std::string text;
   for (size_t t = 0; t < specs.size(); ++t) {
     text += specs[t].name + "=" + Hex(static_cast<uint64_t>(sums[t])) + ";";
