@@ -94,6 +94,26 @@ class LocalFileSystem final : public FileSystem {
     return text;
   }
 
+  Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes) override {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return SystemError("cannot open", path);
+    std::string text(static_cast<size_t>(bytes), '\0');
+    size_t done = 0;
+    ssize_t count = 0;
+    while (done < text.size()) {
+      count = ::pread(fd, text.data() + done, text.size() - done,
+                      static_cast<off_t>(offset) + static_cast<off_t>(done));
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) break;
+      done += static_cast<size_t>(count);
+    }
+    const int error = errno;
+    ::close(fd);
+    if (count < 0) return SystemError("cannot read", path, error);
+    text.resize(done);
+    return text;
+  }
+
   Result<int64_t> Size(const std::string& path) override {
     struct stat info;
     if (::stat(path.c_str(), &info) != 0) return SystemError("cannot stat", path);
@@ -127,8 +147,8 @@ class LocalFileSystem final : public FileSystem {
 
   Result<std::vector<std::string>> List(const std::string& directory) override {
     std::error_code error;
-    std::vector<std::string> names;
     std::filesystem::directory_iterator it(directory, error);
+    std::vector<std::string> names;
     for (; !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
       names.push_back(it->path().filename().string());
     }
@@ -154,6 +174,12 @@ class LocalFileSystem final : public FileSystem {
 };
 
 }  // namespace
+
+Result<std::string> FileSystem::ReadRange(const std::string& path, int64_t offset, int64_t bytes) {
+  TRESTLE_ASSIGN_OR_RETURN(const std::string text, Read(path));
+  const auto begin = std::min(static_cast<size_t>(offset), text.size());
+  return text.substr(begin, static_cast<size_t>(bytes));
+}
 
 FileSystem& FileSystem::Local() {
   static LocalFileSystem fs;

@@ -1,17 +1,17 @@
 // Fixed-point sums: the reason why bits do not depend on the number of workers, servers or threads.
 //
 // Whatever is summed over lanes, workers or servers is added as 64-bit integers in units of 2^-40.
-// Integer addition is associative even where a partial sum wraps, so any order and grouping gives one
-// result. A *term* (one lane's float) must be below 2^11 in magnitude; with at most kMaxLanes terms a
-// sum is below 2^23 and cannot overflow. What violates that, and NaN and infinity, is flagged by the
-// caller with IsTerm() before it is added.
+// Integer addition is associative even where a partial sum wraps, so any order and grouping gives
+// one result. A *term* (one lane's float) must be below 2^11 in magnitude; with at most kMaxLanes
+// terms a sum is below 2^23 and cannot overflow. What violates that, and NaN and infinity, is
+// flagged by the caller with IsTerm() before it is added.
 //
-// Lanes of more than 512 rows take coarser units, one bit for each doubling of rows, since the terms
-// of a lane grow with its rows: `FixedUnit` is that scale, a function of the config and never of data.
-// Totals of an epoch are `EpochSum`: 128 bits.
+// Lanes of more than 512 rows take coarser units, one bit for each doubling of rows, since the
+// terms of a lane grow with its rows: `FixedUnit` is that scale, a function of the config and never
+// of data. Totals of an epoch are `EpochSum`: 128 bits.
 //
-// Thread safety: pure functions and plain values. Device: host (device copies follow the same formula).
-// Source: docs/architecture.md, "Fixed-point sums".
+// Thread safety: pure functions and plain values. Device: host (device copies follow the same
+// formula). Source: docs/architecture.md, "Fixed-point sums".
 #pragma once
 
 #include <bit>
@@ -23,8 +23,8 @@ inline constexpr int kMaxLanes = 4096;
 
 class FixedUnit {
  public:
-  // Units for lanes of at most `lane_rows` rows: 2^-40 up to 512 rows, then one bit fewer a doubling,
-  // down to whole numbers (2^49 rows).
+  // Units for lanes of at most `lane_rows` rows: 2^-40 up to 512 rows, then one bit fewer a
+  // doubling, down to whole numbers (2^49 rows).
   static constexpr FixedUnit ForLaneRows(int64_t lane_rows) {
     int bits = 40;
     for (int64_t rows = 512; rows < lane_rows && bits > 0; rows *= 2) --bits;
@@ -33,11 +33,10 @@ class FixedUnit {
   constexpr FixedUnit() : FixedUnit(40) {}
 
   constexpr int fraction_bits() const { return bits_; }
-  // Whether x may be added: finite and, rounded to units, below 2^51 of them in magnitude, that is
-  // 2^11 at 40 bits. kMaxLanes such terms add up to less than 2^63 units.
-  bool IsTerm(double x) const { return x > -limit_ && x < limit_; }
-  // Rounds to the nearest unit (ties to even). Without IsTerm(x) the result means nothing, but it is a
-  // function of the bits of x, so that what was added can be taken back.
+  // Whether x may be added: finite and below 2^(51 - fraction_bits), that is 2^11 at 40 bits.
+  bool IsTerm(float x) const { return x > -limit_ && x < limit_; }
+  // Rounds to the nearest unit (ties to even). Without IsTerm(x) the result means nothing, but it
+  // is a function of the bits of x, so that what was added can be taken back.
   int64_t ToFixed(double x) const {
     return static_cast<int64_t>(std::bit_cast<uint64_t>(x + magic_) -
                                 std::bit_cast<uint64_t>(magic_));
@@ -56,7 +55,7 @@ class FixedUnit {
       : bits_(bits),
         magic_(1.5 * static_cast<double>(uint64_t{1} << (52 - bits))),
         unit_(1.0 / static_cast<double>(uint64_t{1} << bits)),
-        limit_((static_cast<double>(uint64_t{1} << 51) - 0.5) * unit_) {}  // a tie rounds up to 2^51
+        limit_(static_cast<double>(uint64_t{1} << (51 - bits))) {}
   int bits_;
   double magic_;
   double unit_;

@@ -49,18 +49,18 @@ struct MutableBuffer {
   Device device = Device::kHost;
 };
 
-// Where an operation stands, for its error message, and how long it may wait. `phase` is a literal:
-// "keys", "pull", "push".
+// How long ranks may wait for one that reads or writes a large amount of data: a limit on hangs
+// alone. Under MPI a rank that dies meanwhile still ends the job at once, through mpirun.
+inline constexpr std::chrono::hours kLongPhase{24};
+
+// Where an operation stands, for its error message. `phase` is a literal: "keys", "pull", "push".
+// `limit` replaces CommunicatorOptions::deadline where a peer may rightly take longer; 0 does not.
 struct Operation {
   Stream stream = Stream::kControl;
   const char* phase = "";
   int64_t step = -1;
-  std::chrono::milliseconds limit{0};  // 0: the communicator's deadline
+  std::chrono::milliseconds limit{0};
 };
-
-// The limit where ranks meet after local work whose length grows with the data or the model. Under
-// MPI a rank that dies meanwhile still ends the job at once, through mpirun.
-inline constexpr std::chrono::hours kLongPhaseLimit{24};
 
 struct CommunicatorOptions {
   std::chrono::milliseconds deadline{120'000};

@@ -240,8 +240,7 @@ Status ExchangeCommunicator::Run(const Operation& op, TimePoint deadline, Stream
     return Status(StatusCode::kPeerFailed, "no more communication after: " + earlier.ToString())
         .Wrap(Describe(rank_, op));
   }
-  const ExchangeRequest request{op,          state.exchanges++, deadline,
-                                LimitOf(op), state.outgoing,    state.incoming};
+  const ExchangeRequest request{op, state.exchanges++, deadline, state.outgoing, state.incoming};
   if (request.outgoing.empty() && request.incoming.empty()) return {};
   Status status = Exchange(request);
   if (!status.ok()) {
@@ -252,11 +251,7 @@ Status ExchangeCommunicator::Run(const Operation& op, TimePoint deadline, Stream
 }
 
 ExchangeCommunicator::TimePoint ExchangeCommunicator::DeadlineFromNow(const Operation& op) const {
-  return std::chrono::steady_clock::now() + LimitOf(op);
-}
-
-std::chrono::milliseconds ExchangeCommunicator::LimitOf(const Operation& op) const {
-  return op.limit.count() > 0 ? op.limit : options_.deadline;
+  return std::chrono::steady_clock::now() + WaitOf(op, options_.deadline);
 }
 
 Status ExchangeCommunicator::failure() const {

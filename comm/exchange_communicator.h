@@ -44,7 +44,6 @@ struct ExchangeRequest {
   Operation op;
   int64_t sequence = 0;  // count of exchanges on this stream; the same on both ends of a message
   std::chrono::steady_clock::time_point deadline;
-  std::chrono::milliseconds limit{0};  // the wait that ends at the deadline, for its error message
   std::span<const OutgoingMessage> outgoing;
   std::span<const IncomingMessage> incoming;
 };
@@ -90,7 +89,6 @@ class ExchangeCommunicator : public Communicator {
   StreamState& Begin(const Operation& op);
   // Runs the messages collected in the stream's lists.
   Status Run(const Operation& op, TimePoint deadline, StreamState& state);
-  std::chrono::milliseconds LimitOf(const Operation& op) const;
   TimePoint DeadlineFromNow(const Operation& op) const;
   bool IsPeer(Rank member) const { return member != rank_; }
 

@@ -83,7 +83,7 @@ Status MpiEngine::Finish() {
   }
   const Operation op{Stream::kControl, "finish"};
   TRESTLE_RETURN_IF_ERROR(
-      ExchangeOn(kFinishChannel, {op, 0, Clock::now() + deadline_, deadline_, outgoing, incoming}));
+      ExchangeOn(kFinishChannel, {op, 0, Clock::now() + deadline_, outgoing, incoming}));
   {
     std::lock_guard lock(mutex_);
     finalize_ = true;
@@ -204,7 +204,8 @@ std::optional<Status> MpiEngine::PollOne(int channel, Clock::time_point now) {
   if (progress.flowed) last_event_ = last_flow_ = now;
   const ExchangeRequest& request = slots_[static_cast<size_t>(channel)].request;
   if (progress.outcome || now < request.deadline) return std::move(progress.outcome);
-  return DeadlineError(rank_, request.op, request.limit, transport_->Missing(channel));
+  return DeadlineError(rank_, request.op, WaitOf(request.op, deadline_),
+                       transport_->Missing(channel));
 }
 
 // After a failure the engine has nothing under way: the others' exchanges end with it.

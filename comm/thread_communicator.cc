@@ -63,13 +63,13 @@ Status WorstOf(const std::vector<Status>& statuses, Rank aborter) {
 std::vector<std::unique_ptr<Communicator>> MakeThreadCommunicators(int size,
                                                                    CommunicatorOptions options) {
   CHECK_GE(size, 1);
-  return MakeRanks(size, options, std::make_shared<ThreadHub>(size));
+  return MakeRanks(size, options, std::make_shared<ThreadHub>(size, options.deadline));
 }
 
 Status RunThreadRanks(int size, const std::function<Status(Communicator&)>& body,
                       CommunicatorOptions options) {
   CHECK_GE(size, 1);
-  const auto hub = std::make_shared<ThreadHub>(size);
+  const auto hub = std::make_shared<ThreadHub>(size, options.deadline);
   const auto ranks = MakeRanks(size, options, hub);
   std::vector<Status> statuses(static_cast<size_t>(size));
   std::vector<std::thread> threads;

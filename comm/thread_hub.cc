@@ -25,8 +25,9 @@ struct ThreadHub::Pending {
   }
 };
 
-ThreadHub::ThreadHub(int size)
+ThreadHub::ThreadHub(int size, std::chrono::milliseconds deadline)
     : size_(size),
+      deadline_(deadline),
       mailboxes_(static_cast<size_t>(kStreamCount * size * size)),
       arrived_(static_cast<size_t>(kStreamCount * size)),
       failures_(static_cast<size_t>(size)) {}
@@ -48,7 +49,8 @@ Status ThreadHub::Exchange(Rank self, const ExchangeRequest& request) {
     if (!pending.error.ok()) return Fail(self, pending.error);
     if (pending.done()) break;
     if (std::chrono::steady_clock::now() >= request.deadline) {
-      return Fail(self, DeadlineError(self, request.op, request.limit, pending.missing()));
+      return Fail(
+          self, DeadlineError(self, request.op, WaitOf(request.op, deadline_), pending.missing()));
     }
     arrived(request.op.stream, self).wait_until(lock, request.deadline);
   }

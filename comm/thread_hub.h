@@ -23,7 +23,7 @@ class ThreadHub {
  public:
   static constexpr size_t kMailboxDepth = 4;
 
-  explicit ThreadHub(int size);
+  ThreadHub(int size, std::chrono::milliseconds deadline);
 
   // After a failure, what this rank has under way on other streams ends with kPeerFailed.
   Status Exchange(Rank self, const ExchangeRequest& request);
@@ -53,6 +53,7 @@ class ThreadHub {
   Status Fail(Rank self, Status status);
 
   const int size_;
+  const std::chrono::milliseconds deadline_;
   mutable std::mutex mutex_;
   std::vector<Mailbox> mailboxes_;
   std::vector<std::condition_variable> arrived_;  // one for each (stream, rank)

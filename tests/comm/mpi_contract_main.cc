@@ -62,7 +62,7 @@ Status MissRank(Communicator& comm) {
 
 // The last rank comes after the others' deadline, which does not hold for this operation.
 Status ComeLate(Communicator& comm) {
-  constexpr Operation kLongWait{Stream::kControl, "saving", -1, kLongPhaseLimit};
+  constexpr Operation kLongWait{Stream::kControl, "saving", -1, kLongPhase};
   if (IsLast(comm)) std::this_thread::sleep_for(3 * kShort);
   return comm.Barrier(kLongWait);
 }

@@ -116,7 +116,7 @@ TEST(ThreadCommunicator, AnOperationsOwnLimitReplacesTheDeadline) {
             "rank 0, saving on control: waited 0.1 s for rank 1");
 
   // Rank 1 comes once another wait has passed four times the deadline.
-  constexpr Operation kLongWait{Stream::kControl, "saving", -1, kLongPhaseLimit};
+  constexpr Operation kLongWait{Stream::kControl, "saving", -1, kLongPhase};
   constexpr Operation kFourDeadlines{Stream::kControl, "late", -1, std::chrono::milliseconds(200)};
   const auto other = MakeThreadCommunicators(2);
   const Status status = RunThreadRanks(2,

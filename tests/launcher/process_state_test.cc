@@ -1,12 +1,14 @@
 // Signals and logs: state of a process, so each test runs in one of its own.
 #include <glog/logging.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "launcher/logging.h"
 #include "launcher/signals.h"
@@ -25,20 +27,27 @@ class SignalsDeathTest : public ::testing::Test {
 };
 using LoggingDeathTest = SignalsDeathTest;
 
+// To the process, as Ctrl-C is; returns when it was received (or never: the test's timeout is then
+// the verdict).
+void SendAndAwait(int signal) {
+  kill(getpid(), signal);
+  while (!StopRequested()) sched_yield();
+}
+
 TEST_F(SignalsDeathTest, FirstSignalOnlySetsTheFlag) {
   EXPECT_EXIT(
       {
-        InstallSignalHandlers();
+        const StopSignals signals;
         const bool before = StopRequested();
-        raise(SIGINT);
+        SendAndAwait(SIGINT);
         Verdict(!before && StopRequested());
       },
       ::testing::ExitedWithCode(0), "");
   EXPECT_EXIT(
       {
-        InstallSignalHandlers();
-        raise(SIGTERM);
-        raise(SIGTERM);
+        const StopSignals signals;
+        SendAndAwait(SIGTERM);
+        kill(getpid(), SIGTERM);
         Verdict(StopRequested());
       },
       ::testing::ExitedWithCode(0), "");
@@ -47,18 +56,45 @@ TEST_F(SignalsDeathTest, FirstSignalOnlySetsTheFlag) {
 TEST_F(SignalsDeathTest, SecondInterruptExitsWith130) {
   EXPECT_EXIT(
       {
-        InstallSignalHandlers();
-        raise(SIGINT);
-        raise(SIGINT);
-        Verdict(true);
+        const StopSignals signals;
+        SendAndAwait(SIGINT);
+        kill(getpid(), SIGINT);
+        while (true) pause();
       },
       ::testing::ExitedWithCode(130), "");
+}
+
+// The reason for StopSignals: a handler on a computing thread would overwrite what kernels keep
+// below the stack pointer. So the thread that constructs it, and those it starts, never take the
+// signal.
+TEST_F(SignalsDeathTest, ComputingThreadsNeverTakeTheSignal) {
+  EXPECT_EXIT(
+      {
+        const StopSignals signals;
+        sigset_t here;
+        sigset_t there;
+        pthread_sigmask(SIG_BLOCK, nullptr, &here);
+        std::thread([&] { pthread_sigmask(SIG_BLOCK, nullptr, &there); }).join();
+        Verdict(sigismember(&here, SIGINT) && sigismember(&here, SIGTERM) &&
+                sigismember(&there, SIGINT) && sigismember(&there, SIGTERM));
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(SignalsDeathTest, WithoutItASignalEndsTheProcess) {
+  EXPECT_EXIT(
+      {
+        { const StopSignals signals; }
+        kill(getpid(), SIGTERM);
+        while (true) pause();
+      },
+      ::testing::KilledBySignal(SIGTERM), "");
 }
 
 TEST_F(SignalsDeathTest, BrokenPipeIsAnErrorAndNotTheEnd) {
   EXPECT_EXIT(
       {
-        InstallSignalHandlers();
+        IgnoreBrokenPipes();
         int ends[2];
         if (pipe(ends) != 0) Verdict(false);
         close(ends[0]);
