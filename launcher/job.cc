@@ -260,6 +260,7 @@ Trainer Job::MakeTrainer() {
 
 Status Job::Train() {
   TRESTLE_RETURN_IF_ERROR(ShareStatistics());
+  StopAtStepBoundaries();
   if (worker_ < 0) {
     TRESTLE_RETURN_IF_ERROR(node_->Serve());
   } else {
@@ -374,6 +375,7 @@ Status Job::Evaluate(const std::string& model) {
   if (!info.ok()) return info.status();
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, CheckConfigOf(*info)));
   statistics_ = info->statistics;
+  StopAtStepBoundaries();
   if (worker_ < 0) {
     TRESTLE_RETURN_IF_ERROR(node_->Serve());
   } else {

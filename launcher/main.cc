@@ -4,6 +4,6 @@
 
 int main(int argc, char** argv) {
   trestle::StartLogging(argv[0]);
-  trestle::InstallSignalHandlers();
+  trestle::IgnoreBrokenPipes();
   return trestle::RunCommandLine(argc, argv);
 }

@@ -1,37 +1,52 @@
 #include "launcher/signals.h"
 
 #include <glog/logging.h>
-#include <signal.h>
+#include <pthread.h>
 #include <unistd.h>
-
-#include <atomic>
 
 #include "base/status.h"
 
 namespace trestle {
 namespace {
 
-std::atomic<int> stop_signal{0};
-static_assert(std::atomic<int>::is_always_lock_free, "a handler may not lock");
-
-void OnSignal(int signal) {
-  const bool repeated = stop_signal.exchange(signal) == SIGINT;
-  if (repeated && signal == SIGINT) _exit(ExitCode(StatusCode::kInterrupted));
-}
+std::atomic<bool> at_step_boundaries{false};
+std::atomic<bool> stop_requested{false};
 
 }  // namespace
 
-void InstallSignalHandlers() {
-  struct sigaction action = {};
-  action.sa_handler = OnSignal;
-  action.sa_flags = SA_RESTART;
-  sigemptyset(&action.sa_mask);
-  PCHECK(sigaction(SIGINT, &action, nullptr) == 0);
-  PCHECK(sigaction(SIGTERM, &action, nullptr) == 0);
-  action.sa_handler = SIG_IGN;
-  PCHECK(sigaction(SIGPIPE, &action, nullptr) == 0);
+void IgnoreBrokenPipes() { PCHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR); }
+
+StopSignals::StopSignals() {
+  sigemptyset(&taken_);
+  sigaddset(&taken_, SIGINT);
+  sigaddset(&taken_, SIGTERM);
+  CHECK_EQ(pthread_sigmask(SIG_BLOCK, &taken_, &before_), 0);
+  thread_ = std::thread(&StopSignals::Take, this);
 }
 
-bool StopRequested() { return stop_signal.load(std::memory_order_relaxed) != 0; }
+StopSignals::~StopSignals() {
+  over_ = true;
+  CHECK_EQ(pthread_kill(thread_.native_handle(), SIGTERM), 0);  // only to wake it
+  thread_.join();
+  CHECK_EQ(pthread_sigmask(SIG_SETMASK, &before_, nullptr), 0);
+}
+
+void StopSignals::Take() {
+  bool interrupted = false;
+  while (true) {
+    int signal = 0;
+    CHECK_EQ(sigwait(&taken_, &signal), 0);
+    if (over_) return;
+    if (!at_step_boundaries || (interrupted && signal == SIGINT)) {
+      _exit(ExitCode(StatusCode::kInterrupted));
+    }
+    interrupted = interrupted || signal == SIGINT;
+    stop_requested = true;
+  }
+}
+
+void StopAtStepBoundaries() { at_step_boundaries = true; }
+
+bool StopRequested() { return stop_requested.load(std::memory_order_relaxed); }
 
 }  // namespace trestle
