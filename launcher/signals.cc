@@ -20,6 +20,7 @@ StopSignals::StopSignals() {
   sigemptyset(&taken_);
   sigaddset(&taken_, SIGINT);
   sigaddset(&taken_, SIGTERM);
+  sigaddset(&taken_, SIGUSR2);
   CHECK_EQ(pthread_sigmask(SIG_BLOCK, &taken_, &before_), 0);
   thread_ = std::thread(&StopSignals::Take, this);
 }

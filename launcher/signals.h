@@ -1,6 +1,7 @@
-// Ctrl-C and friends. While a StopSignals lives, SIGINT and SIGTERM ask the run to stop at its next
-// step boundary, and a second SIGINT ends the process at once with code 130; without one they have
-// the system's action, the end of the process.
+// Ctrl-C and friends. While a StopSignals lives, SIGINT, SIGTERM and SIGUSR2 ask the run to stop at
+// its next step boundary, and a second SIGINT ends the process at once with code 130; without one
+// they have the system's action, the end of the process. SIGUSR2 is there since mpirun passes it on
+// and then waits, while after SIGINT and SIGTERM it soon kills.
 //
 // They are blocked in every thread and taken by one thread of this file with sigwait, so that no
 // handler runs on the stack of a thread that computes: a JIT-compiled kernel keeps data where the
@@ -45,7 +46,7 @@ class StopSignals {
 // is nothing to save and it ends the process at once, with code 130.
 void StopAtStepBoundaries();
 
-// Whether SIGINT or SIGTERM asked for a stop.
+// Whether a signal asked for a stop.
 [[nodiscard]] bool StopRequested();
 
 }  // namespace trestle

@@ -32,7 +32,7 @@ void AwaitRequest() {
 }
 
 TEST_F(SignalsDeathTest, FirstSignalOnlyAsksToStop) {
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) {
     EXPECT_EXIT(
         {
           const StopSignals signals;
@@ -86,7 +86,7 @@ TEST_F(SignalsDeathTest, NoHandlerIsInstalled) {
       {
         const StopSignals signals;
         bool none = true;
-        for (const int signal : {SIGINT, SIGTERM}) {
+        for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) {
           struct sigaction action = {};
           none = none && sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
         }
