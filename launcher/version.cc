@@ -1,7 +1,8 @@
 #include "launcher/version.h"
 
-#include <arrow/util/config.h>
+#include <arrow/config.h>
 #include <dnnl.h>
+#include <gnu/libc-version.h>
 #include <google/protobuf/stubs/common.h>
 #include <libxsmm_version.h>
 #include <mpi.h>
@@ -38,9 +39,10 @@ std::vector<std::pair<std::string, std::string>> VersionFacts() {
       {"instruction set", TRESTLE_BUILD_MARCH},
       {"build type", build_type},
       {"MPI", OpenMpi()},
-      {"Arrow", ARROW_VERSION_STRING},
+      {"Arrow", arrow::GetBuildInfo().version_string},
       {"oneDNN", OneDnn()},
-      {"LIBXSMM", LIBXSMM_CONFIG_VERSION},
+      {"LIBXSMM", LIBXSMM_CONFIG_VERSION},  // linked statically
+      {"glibc", gnu_get_libc_version()},    // exp and log are its
       {"protobuf", google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
       {"CUDA", "not built in"},
   };
@@ -49,6 +51,7 @@ std::vector<std::pair<std::string, std::string>> VersionFacts() {
 std::string BuildFacts() {
   std::string text;
   for (const auto& [name, value] : VersionFacts()) {
+    if (name == "commit") continue;  // of the last configuration: no bits depend on it
     text.append(text.empty() ? "" : ", ").append(name).append(" ").append(value);
   }
   return text;
