@@ -179,6 +179,11 @@ Status Job::OpenRunFolder(const std::string& command) {
   Status opened = fs_.MakeDirectories(folder());
   if (opened.ok()) opened = LogToFolder(fs_, folder(), comm_.rank());
   if (opened.ok() && leads() && command == "train") {
+    auto lock = RunLock::Take(folder());
+    opened = lock.status();
+    if (lock.ok()) lock_ = *std::move(lock);
+  }
+  if (opened.ok() && leads() && command == "train") {
     opened = WriteFileAtomically(fs_, folder() + "/config.textproto", Canonical(loaded_.config));
   }
   auto log = RunLog::Open(fs_, leads() && opened.ok() ? folder() + "/metrics.jsonl" : "", clock_);
