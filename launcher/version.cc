@@ -2,10 +2,10 @@
 
 #include <arrow/config.h>
 #include <dnnl.h>
-#include <gnu/libc-version.h>
 #include <google/protobuf/stubs/common.h>
 #include <libxsmm_version.h>
 #include <mpi.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -25,6 +25,13 @@ std::string OneDnn() {
   return std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
 }
 
+std::string Glibc() {
+  std::array<char, 64> text{};
+  confstr(_CS_GNU_LIBC_VERSION, text.data(), text.size());
+  const std::string all = text.data();  // "glibc 2.36"
+  return all.substr(all.find(' ') + 1);
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> VersionFacts() {
@@ -42,7 +49,7 @@ std::vector<std::pair<std::string, std::string>> VersionFacts() {
       {"Arrow", arrow::GetBuildInfo().version_string},
       {"oneDNN", OneDnn()},
       {"LIBXSMM", LIBXSMM_CONFIG_VERSION},  // linked statically
-      {"glibc", gnu_get_libc_version()},    // exp and log are its
+      {"glibc", Glibc()},                   // exp and log are its
       {"protobuf", google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
       {"CUDA", "not built in"},
   };
