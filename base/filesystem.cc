@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string_view>
+#include <utility>
 
 namespace trestle {
 namespace {
@@ -56,6 +57,17 @@ Result<std::unique_ptr<WritableFile>> OpenLocal(const std::string& path, int fla
   return std::unique_ptr<WritableFile>(std::make_unique<LocalFile>(fd, path));
 }
 
+// What stopped the ::glob that runs on this thread, which hands its callback no pointer of ours.
+thread_local std::pair<std::string, int> unreadable_folder;
+
+// Not zero ends the search: fewer files than there are must not pass for all. A folder that does
+// not exist holds no matches (so does a file in a folder's place; glob does not ask about that).
+int OnGlobError(const char* folder, int error) {
+  if (error == ENOENT) return 0;
+  unreadable_folder = {folder, error};
+  return 1;
+}
+
 class LocalFileSystem final : public FileSystem {
  public:
   Result<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
@@ -79,6 +91,26 @@ class LocalFileSystem final : public FileSystem {
     const int error = errno;
     ::close(fd);
     if (count < 0) return SystemError("cannot read", path, error);
+    return text;
+  }
+
+  Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes) override {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return SystemError("cannot open", path);
+    std::string text(static_cast<size_t>(bytes), '\0');
+    size_t done = 0;
+    ssize_t count = 0;
+    while (done < text.size()) {
+      count = ::pread(fd, text.data() + done, text.size() - done,
+                      static_cast<off_t>(offset) + static_cast<off_t>(done));
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) break;
+      done += static_cast<size_t>(count);
+    }
+    const int error = errno;
+    ::close(fd);
+    if (count < 0) return SystemError("cannot read", path, error);
+    text.resize(done);
     return text;
   }
 
@@ -116,25 +148,38 @@ class LocalFileSystem final : public FileSystem {
   Result<std::vector<std::string>> List(const std::string& directory) override {
     std::error_code error;
     std::filesystem::directory_iterator it(directory, error);
-    if (error) return SystemError("cannot list", directory, error.value());
     std::vector<std::string> names;
-    for (const auto& entry : it) names.push_back(entry.path().filename().string());
+    for (; !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+      names.push_back(it->path().filename().string());
+    }
+    if (error) return SystemError("cannot list", directory, error.value());
     std::sort(names.begin(), names.end());
     return names;
   }
 
   Result<std::vector<std::string>> Glob(const std::string& pattern) override {
     glob_t found = {};
-    const int failed = ::glob(pattern.c_str(), 0, nullptr, &found);
+    unreadable_folder = {};
+    const int failed = ::glob(pattern.c_str(), 0, OnGlobError, &found);
     std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
     ::globfree(&found);
-    if (failed != 0 && failed != GLOB_NOMATCH) return SystemError("cannot search", pattern, EIO);
+    if (failed == GLOB_ABORTED) {
+      const auto& [folder, error] = unreadable_folder;
+      return SystemError("cannot list", folder, error).Wrap("cannot search " + pattern);
+    }
+    if (failed == GLOB_NOSPACE) return SystemError("cannot search", pattern, ENOMEM);
     std::sort(paths.begin(), paths.end());
     return paths;
   }
 };
 
 }  // namespace
+
+Result<std::string> FileSystem::ReadRange(const std::string& path, int64_t offset, int64_t bytes) {
+  TRESTLE_ASSIGN_OR_RETURN(const std::string text, Read(path));
+  const auto begin = std::min(static_cast<size_t>(offset), text.size());
+  return text.substr(begin, static_cast<size_t>(bytes));
+}
 
 FileSystem& FileSystem::Local() {
   static LocalFileSystem fs;

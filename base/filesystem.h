@@ -22,8 +22,9 @@ class WritableFile {
  public:
   virtual ~WritableFile() = default;
   virtual Status Append(std::span<const std::byte> bytes) = 0;
-  virtual Status Sync() = 0;   // on disk when it returns
-  virtual Status Close() = 0;  // must be called; a destructor that finds it open drops the file handle
+  virtual Status Sync() = 0;  // on disk when it returns
+  virtual Status
+  Close() = 0;  // must be called; a destructor that finds it open drops the file handle
 };
 
 class FileSystem {
@@ -32,6 +33,8 @@ class FileSystem {
   virtual Result<std::unique_ptr<WritableFile>> Create(const std::string& path) = 0;  // truncates
   virtual Result<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) = 0;
   virtual Result<std::string> Read(const std::string& path) = 0;
+  // At most `bytes` from `offset`; fewer only at the end of the file. This one reads it all.
+  virtual Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes);
   virtual Result<int64_t> Size(const std::string& path) = 0;
   virtual bool Exists(const std::string& path) = 0;
   virtual Status MakeDirectories(const std::string& path) = 0;
@@ -39,14 +42,16 @@ class FileSystem {
   virtual Status Remove(const std::string& path) = 0;                         // a file
   virtual Status SyncDirectory(const std::string& path) = 0;
   virtual Result<std::vector<std::string>> List(const std::string& directory) = 0;  // names, sorted
-  // Paths that match a shell pattern, sorted; a pattern without wildcards matches itself if it exists.
+  // Paths that match a shell pattern, sorted; a pattern without wildcards matches itself if it
+  // exists. A folder on the way that cannot be read is an error, but a missing one just holds no
+  // match.
   virtual Result<std::vector<std::string>> Glob(const std::string& pattern) = 0;
 
   static FileSystem& Local();
 };
 
-// Writes a whole small file so that a reader sees the old one or the new one: temporary, sync, rename,
-// sync of the folder.
+// Writes a whole small file so that a reader sees the old one or the new one: temporary, sync,
+// rename, sync of the folder.
 Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text);
 
 }  // namespace trestle

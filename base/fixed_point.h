@@ -1,17 +1,17 @@
 // Fixed-point sums: the reason why bits do not depend on the number of workers, servers or threads.
 //
 // Whatever is summed over lanes, workers or servers is added as 64-bit integers in units of 2^-40.
-// Integer addition is associative even where a partial sum wraps, so any order and grouping gives one
-// result. A *term* (one lane's float) must be below 2^11 in magnitude; with at most kMaxLanes terms a
-// sum is below 2^23 and cannot overflow. What violates that, and NaN and infinity, is flagged by the
-// caller with IsTerm() before it is added.
+// Integer addition is associative even where a partial sum wraps, so any order and grouping gives
+// one result. A *term* (one lane's float) must be below 2^11 in magnitude; with at most kMaxLanes
+// terms a sum is below 2^23 and cannot overflow. What violates that, and NaN and infinity, is
+// flagged by the caller with IsTerm() before it is added.
 //
-// Lanes of more than 512 rows take coarser units, one bit for each doubling of rows, since the terms
-// of a lane grow with its rows: `FixedUnit` is that scale, a function of the config and never of data.
-// Totals of an epoch are `EpochSum`: 128 bits.
+// Lanes of more than 512 rows take coarser units, one bit for each doubling of rows, since the
+// terms of a lane grow with its rows: `FixedUnit` is that scale, a function of the config and never
+// of data. Totals of an epoch are `EpochSum`: 128 bits.
 //
-// Thread safety: pure functions and plain values. Device: host (device copies follow the same formula).
-// Source: docs/architecture.md, "Fixed-point sums".
+// Thread safety: pure functions and plain values. Device: host (device copies follow the same
+// formula). Source: docs/architecture.md, "Fixed-point sums".
 #pragma once
 
 #include <bit>
@@ -23,19 +23,20 @@ inline constexpr int kMaxLanes = 4096;
 
 class FixedUnit {
  public:
-  // Units for lanes of at most `lane_rows` rows: 2^-40 up to 512 rows, then one bit fewer a doubling.
+  // Units for lanes of at most `lane_rows` rows: 2^-40 up to 512 rows, then one bit fewer a
+  // doubling, down to whole numbers (2^49 rows).
   static constexpr FixedUnit ForLaneRows(int64_t lane_rows) {
     int bits = 40;
-    for (int64_t rows = 512; rows < lane_rows; rows *= 2) --bits;
+    for (int64_t rows = 512; rows < lane_rows && bits > 0; rows *= 2) --bits;
     return FixedUnit(bits);
   }
   constexpr FixedUnit() : FixedUnit(40) {}
 
   constexpr int fraction_bits() const { return bits_; }
   // Whether x may be added: finite and below 2^(51 - fraction_bits), that is 2^11 at 40 bits.
-  bool IsTerm(double x) const { return x > -limit_ && x < limit_; }
-  // Rounds to the nearest unit (ties to even). Without IsTerm(x) the result means nothing, but it is a
-  // function of the bits of x, so that what was added can be taken back.
+  bool IsTerm(float x) const { return x > -limit_ && x < limit_; }
+  // Rounds to the nearest unit (ties to even). Without IsTerm(x) the result means nothing, but it
+  // is a function of the bits of x, so that what was added can be taken back.
   int64_t ToFixed(double x) const {
     return static_cast<int64_t>(std::bit_cast<uint64_t>(x + magic_) -
                                 std::bit_cast<uint64_t>(magic_));

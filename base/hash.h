@@ -32,7 +32,8 @@ inline Key StringKey(std::string_view text, uint64_t table_seed) {
   return Key{Hash64(text, table_seed)};
 }
 
-// An independent seed for a named use: the run's seed and a name ("table/cate_id", "dropout/mlp.0").
+// An independent seed for a named use: the run's seed and a name ("table/cate_id",
+// "dropout/mlp.0").
 inline uint64_t DeriveSeed(uint64_t seed, std::string_view name) { return Hash64(name, seed); }
 
 }  // namespace trestle

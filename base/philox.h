@@ -1,8 +1,10 @@
 // Philox4x32-10: randomness as a pure function of position. No state, so any rank can compute any
-// value: a row's initial weights, a dropout mask, a permutation are functions of (seed, what, where).
+// value: a row's initial weights, a dropout mask, a permutation are functions of (seed, what,
+// where).
 //
 // Thread safety: pure functions. Device: host (written without library calls).
-// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; Random123's vectors.
+// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; Random123's
+// vectors.
 #pragma once
 
 #include <array>

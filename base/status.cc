@@ -3,26 +3,41 @@
 #include <glog/logging.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <vector>
 
 namespace trestle {
 
 std::string_view StatusCodeName(StatusCode code) {
   switch (code) {
-    case StatusCode::kOk: return "ok";
-    case StatusCode::kInternal: return "internal error";
-    case StatusCode::kInvalidConfig: return "invalid config";
-    case StatusCode::kInvalidData: return "invalid data";
-    case StatusCode::kNotFound: return "not found";
-    case StatusCode::kIoError: return "input/output error";
-    case StatusCode::kCorrupt: return "corrupt file";
-    case StatusCode::kNumeric: return "numeric error";
-    case StatusCode::kMismatch: return "ranks differ";
-    case StatusCode::kPeerFailed: return "peer failed";
-    case StatusCode::kDeadlineExceeded: return "deadline exceeded";
-    case StatusCode::kOutOfMemory: return "out of memory";
-    case StatusCode::kUnsupported: return "unsupported";
-    case StatusCode::kInterrupted: return "interrupted";
+    case StatusCode::kOk:
+      return "ok";
+    case StatusCode::kInternal:
+      return "internal error";
+    case StatusCode::kInvalidConfig:
+      return "invalid config";
+    case StatusCode::kInvalidData:
+      return "invalid data";
+    case StatusCode::kNotFound:
+      return "not found";
+    case StatusCode::kIoError:
+      return "input/output error";
+    case StatusCode::kCorrupt:
+      return "corrupt file";
+    case StatusCode::kNumeric:
+      return "numeric error";
+    case StatusCode::kMismatch:
+      return "ranks differ";
+    case StatusCode::kPeerFailed:
+      return "peer failed";
+    case StatusCode::kDeadlineExceeded:
+      return "deadline exceeded";
+    case StatusCode::kOutOfMemory:
+      return "out of memory";
+    case StatusCode::kUnsupported:
+      return "unsupported";
+    case StatusCode::kInterrupted:
+      return "interrupted";
   }
   return "unknown";
 }
@@ -57,8 +72,8 @@ std::string Status::ToString() const {
 Status Status::Wrap(std::string context) const {
   if (ok()) return {};
   Status outer;
-  outer.chain_ = std::make_shared<Link>(
-      Link{chain_->code, std::move(context), chain_, chain_->from_peer});
+  outer.chain_ =
+      std::make_shared<Link>(Link{chain_->code, std::move(context), chain_, chain_->from_peer});
   return outer;
 }
 
@@ -84,10 +99,23 @@ Status Status::Parse(std::string_view bytes) {
   if (code == 0) return {};
   Status status;
   std::string root = parts.size() == 1 ? "(no message)" : std::string(parts.back());
-  status.chain_ = std::make_shared<Link>(
-      Link{static_cast<StatusCode>(code), std::move(root), nullptr, true});
+  status.chain_ =
+      std::make_shared<Link>(Link{static_cast<StatusCode>(code), std::move(root), nullptr, true});
   for (size_t i = parts.size() - 1; i-- > 1;) status = status.Wrap(std::string(parts[i]));
   return status;
 }
+
+namespace internal {
+
+void CheckIsError(const Status& status) {
+  CHECK(!status.ok()) << "a Result needs a value or an error";
+}
+
+void ValueOfError(const Status& status) {
+  LOG(FATAL) << "the value of a Result that is an error: " << status.ToString();
+  abort();
+}
+
+}  // namespace internal
 
 }  // namespace trestle

@@ -1,8 +1,9 @@
-// Status and Result: how an operating error travels. A bug is a CHECK; an expected outcome is a value.
+// Status and Result: how an operating error travels. A bug is a CHECK; an expected outcome is a
+// value.
 //
-// A Status carries its cause as a chain: each layer that adds knowledge (rank, step, peer, operation)
-// wraps what it got with `Status::Wrap`. The innermost message says what was found and, where a user
-// can do something, the cure; ToString() prints outermost first, joined by ": ".
+// A Status carries its cause as a chain: each layer that adds knowledge (rank, step, peer,
+// operation) wraps what it got with `Status::Wrap`. The innermost message says what was found and,
+// where a user can do something, the cure; ToString() prints outermost first, joined by ": ".
 //
 // Thread safety: immutable after construction; copies share the chain.
 // Source: the idea of a cause chain is from XGBoost's collective Result.
@@ -31,8 +32,8 @@ enum class StatusCode {
   kPeerFailed = 9,         // another rank failed or is gone
   kDeadlineExceeded = 10,  // a wait passed its deadline
   kOutOfMemory = 11,
-  kUnsupported = 12,       // asked for something this build or machine has not
-  kInterrupted = 130,      // Ctrl-C, SIGTERM
+  kUnsupported = 12,   // asked for something this build or machine has not
+  kInterrupted = 130,  // Ctrl-C, SIGTERM
 };
 
 [[nodiscard]] std::string_view StatusCodeName(StatusCode code);
@@ -70,23 +71,34 @@ class [[nodiscard]] Status {
   std::shared_ptr<const Link> chain_;
 };
 
-// A value or the status that explains its absence. value() on an error is a CHECK failure.
+namespace internal {
+void CheckIsError(const Status& status);               // CHECKs
+[[noreturn]] void ValueOfError(const Status& status);  // a CHECK failure that shows the status
+}  // namespace internal
+
+// A value or the status that explains its absence. value() on an error is a CHECK failure, and so
+// is a Result of an OK status.
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}              // NOLINT
-  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {}       // NOLINT
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}        // NOLINT
+  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {  // NOLINT
+    internal::CheckIsError(std::get<1>(state_));
+  }
 
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
   [[nodiscard]] Status status() const { return ok() ? Status() : std::get<1>(state_); }
-  T& value() & { return std::get<0>(state_); }
-  const T& value() const& { return std::get<0>(state_); }
-  T&& value() && { return std::get<0>(std::move(state_)); }
+  T& value() & {
+    if (!ok()) internal::ValueOfError(std::get<1>(state_));
+    return std::get<0>(state_);
+  }
+  const T& value() const& { return const_cast<Result*>(this)->value(); }
+  T&& value() && { return std::move(value()); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
-  T&& operator*() && { return std::move(*this).value(); }
+  T&& operator*() && { return std::move(value()); }
 
  private:
   std::variant<T, Status> state_;
@@ -99,10 +111,10 @@ inline Status Ok() { return {}; }
 #define TRESTLE_CONCAT_(a, b) a##b
 #define TRESTLE_CONCAT(a, b) TRESTLE_CONCAT_(a, b)
 
-#define TRESTLE_RETURN_IF_ERROR(expression)                       \
-  do {                                                            \
+#define TRESTLE_RETURN_IF_ERROR(expression)                                      \
+  do {                                                                           \
     if (::trestle::Status trestle_status_ = (expression); !trestle_status_.ok()) \
-      return trestle_status_;                                     \
+      return trestle_status_;                                                    \
   } while (false)
 
 // TRESTLE_ASSIGN_OR_RETURN(auto x, MakeX());

@@ -1,5 +1,6 @@
 // A small pool that runs loops over lanes, segments and key ranges. Each of its threads, and the
-// caller's own, has its OpenMP count set to one: single-threaded kernels give the same bits anywhere.
+// caller's own, has its OpenMP count set to one: single-threaded kernels give the same bits
+// anywhere.
 //
 // Thread safety: ParallelFor may be called by one thread at a time; it blocks until all is done.
 // A pool of one thread runs everything on the caller. Exceptions must not leave `body`.
@@ -23,8 +24,8 @@ class ThreadPool {
 
   int size() const;
 
-  // Calls body(index, thread) for each index in [0, count), indices handed out in order to threads as
-  // they come; thread is in [0, size()). What a body computes must not depend on `thread`.
+  // Calls body(index, thread) for each index in [0, count), indices handed out in order to threads
+  // as they come; thread is in [0, size()). What a body computes must not depend on `thread`.
   void ParallelFor(int64_t count, const std::function<void(int64_t index, int thread)>& body);
 
  private:

@@ -6,10 +6,12 @@
 // operations in the same order; streams do not order against one another. Each stream is used by
 // one thread at a time; different streams may be used by different threads at once.
 //
-// Deadlines: every operation is nonblocking inside and polled to `CommunicatorOptions::deadline`;
-// passing it is kDeadlineExceeded and names rank, step, phase and the peers that were waited for.
-// After any error but one from AgreeOnStatus the communicator is broken: call Abort or return, no
-// more communication.
+// Deadlines: every operation is nonblocking inside and polled to its own limit, or else to
+// `CommunicatorOptions::deadline`; passing it is kDeadlineExceeded and names rank, step, phase and
+// the peers that were waited for. The time counts what peers do before they come: give operations
+// after long local work (reading all data, writing a model) a limit of their own.
+// An error breaks the communicator: call Abort or return, no more communication. Except for
+// kUnsupported, which is found before anything is sent, and what AgreeOnStatus agreed on.
 //
 // Collective: every method unless it says otherwise.
 // Source: Gloo and XGBoost's collective for the deadline and error discipline.
@@ -47,11 +49,17 @@ struct MutableBuffer {
   Device device = Device::kHost;
 };
 
+// How long ranks may wait for one that reads or writes a large amount of data: a limit on hangs
+// alone. Under MPI a rank that dies meanwhile still ends the job at once, through mpirun.
+inline constexpr std::chrono::hours kLongPhase{24};
+
 // Where an operation stands, for its error message. `phase` is a literal: "keys", "pull", "push".
+// `limit` replaces CommunicatorOptions::deadline where a peer may rightly take longer; 0 does not.
 struct Operation {
   Stream stream = Stream::kControl;
   const char* phase = "";
   int64_t step = -1;
+  std::chrono::milliseconds limit{0};
 };
 
 struct CommunicatorOptions {
@@ -66,9 +74,9 @@ class Communicator {
   virtual int size() const = 0;          // not collective
   virtual std::string host() const = 0;  // name of this rank's node; not collective
 
-  // Limits `stream` to `members` (ascending), once, before its first use. All ranks call it.
-  // Operations on the stream are then collective over the members alone; roots and buffers stay
-  // indexed by rank.
+  // Limits `stream` to `members` (ascending), before its first use. All ranks call it. Operations
+  // on the stream are then collective over the members alone; roots and buffers stay indexed by
+  // rank. (MakeNode does it for the dense stream.)
   virtual Status SetMembers(Stream stream, std::vector<Rank> members) = 0;
 
   // Sends send[r] to rank r and fills recv[r] from rank r, r in [0, size()). Sizes must agree

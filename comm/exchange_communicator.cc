@@ -78,11 +78,11 @@ Status ExchangeCommunicator::AllToAll(Operation op, std::span<const ConstBuffer>
     if (out.bytes > 0) state.outgoing.push_back({member, out.data, out.bytes});
     if (in.bytes > 0) state.incoming.push_back({member, in.data, in.bytes});
   }
-  return Run(op, DeadlineFromNow(), state);
+  return Run(op, DeadlineFromNow(op), state);
 }
 
 Status ExchangeCommunicator::AllReduceSum(Operation op, std::span<int64_t> values) {
-  const TimePoint deadline = DeadlineFromNow();
+  const TimePoint deadline = DeadlineFromNow(op);
   if (values.size_bytes() <= kSmallBytes) return SumWhole(op, deadline, values);
   return SumByPieces(op, deadline, values);
 }
@@ -149,7 +149,7 @@ Status ExchangeCommunicator::SharePieces(const Operation& op, TimePoint deadline
 Status ExchangeCommunicator::Broadcast(Operation op, MutableBuffer bytes, Rank root) {
   TRESTLE_RETURN_IF_ERROR(CheckHost(bytes.device));
   StreamState& state = Begin(op);
-  const TimePoint deadline = DeadlineFromNow();
+  const TimePoint deadline = DeadlineFromNow(op);
   const size_t n = state.members.size();
   const size_t root_index = IndexOf(state.members, root);
   const bool pieces = n > 2 && bytes.bytes > kSmallBytes;
@@ -186,7 +186,7 @@ Result<std::vector<std::string>> ExchangeCommunicator::Gather(Operation op, cons
 Result<std::vector<std::string>> ExchangeCommunicator::GatherTexts(const Operation& op,
                                                                    const std::string& text,
                                                                    const std::vector<Rank>& roots) {
-  const TimePoint deadline = DeadlineFromNow();
+  const TimePoint deadline = DeadlineFromNow(op);
   const bool is_root = std::binary_search(roots.begin(), roots.end(), rank_);
   const uint64_t own_size = text.size();
   std::vector<uint64_t> sizes(static_cast<size_t>(size_));
@@ -224,7 +224,7 @@ Status ExchangeCommunicator::Barrier(Operation op) {
     state.outgoing.push_back({member, nullptr, 0});
     state.incoming.push_back({member, nullptr, 0});
   }
-  return Run(op, DeadlineFromNow(), state);
+  return Run(op, DeadlineFromNow(op), state);
 }
 
 ExchangeCommunicator::StreamState& ExchangeCommunicator::Begin(const Operation& op) {
@@ -250,8 +250,8 @@ Status ExchangeCommunicator::Run(const Operation& op, TimePoint deadline, Stream
   return status;
 }
 
-ExchangeCommunicator::TimePoint ExchangeCommunicator::DeadlineFromNow() const {
-  return std::chrono::steady_clock::now() + options_.deadline;
+ExchangeCommunicator::TimePoint ExchangeCommunicator::DeadlineFromNow(const Operation& op) const {
+  return std::chrono::steady_clock::now() + WaitOf(op, options_.deadline);
 }
 
 Status ExchangeCommunicator::failure() const {

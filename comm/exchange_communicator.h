@@ -74,7 +74,6 @@ class ExchangeCommunicator : public Communicator {
 
   // The first failure so far; OK while the communicator is whole.
   Status failure() const;
-  std::chrono::milliseconds deadline() const { return options_.deadline; }
 
  private:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -90,7 +89,7 @@ class ExchangeCommunicator : public Communicator {
   StreamState& Begin(const Operation& op);
   // Runs the messages collected in the stream's lists.
   Status Run(const Operation& op, TimePoint deadline, StreamState& state);
-  TimePoint DeadlineFromNow() const;
+  TimePoint DeadlineFromNow(const Operation& op) const;
   bool IsPeer(Rank member) const { return member != rank_; }
 
   Status SumWhole(const Operation& op, TimePoint deadline, std::span<int64_t> values);

@@ -54,9 +54,9 @@ bool StartedUnderMpi() {
 }
 
 Result<std::unique_ptr<Communicator>> MakeMpiCommunicator(CommunicatorOptions options,
-                                                          size_t large_message_bytes) {
+                                                          size_t part_bytes) {
   TRESTLE_ASSIGN_OR_RETURN(std::unique_ptr<MpiEngine> engine,
-                           MpiEngine::Start(large_message_bytes, options.deadline));
+                           MpiEngine::Start(part_bytes, options.deadline));
   return std::unique_ptr<Communicator>(
       std::make_unique<MpiCommunicator>(std::move(engine), options));
 }

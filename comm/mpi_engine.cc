@@ -6,29 +6,42 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace trestle {
 namespace {
 
 constexpr int kFinishChannel = kStreamCount;
 
+// For a process whose MPI does not return: no destructor could run. mpirun ends the other ranks.
+[[noreturn]] void EndStuckProcess(const std::string& why) {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");  // MPI itself may not know it yet
+  const std::string line =
+      std::string("trestle: error: rank ") + (rank != nullptr ? rank : "?") + ": " + why + "\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
+  _exit(ExitCode(StatusCode::kDeadlineExceeded));
+}
+
 }  // namespace
 
-Result<std::unique_ptr<MpiEngine>> MpiEngine::Start(size_t large_message_bytes,
+Result<std::unique_ptr<MpiEngine>> MpiEngine::Start(size_t part_bytes,
                                                     std::chrono::milliseconds deadline) {
   std::unique_ptr<MpiEngine> engine(new MpiEngine(deadline));
-  engine->thread_ =
-      std::thread([raw = engine.get(), large_message_bytes] { raw->Main(large_message_bytes); });
-  std::unique_lock lock(engine->mutex_);
-  engine->started_.wait(lock, [&] { return engine->start_status_.has_value(); });
-  const Status status = *engine->start_status_;
-  lock.unlock();
-  if (!status.ok()) return status;
+  engine->thread_ = std::thread([raw = engine.get(), part_bytes] { raw->Main(part_bytes); });
+  TRESTLE_RETURN_IF_ERROR(engine->AwaitMpi(engine->start_status_, "start"));
   return engine;
 }
 
 MpiEngine::~MpiEngine() {
   if (thread_.joinable()) thread_.join();
+}
+
+Status MpiEngine::AwaitMpi(const std::optional<Status>& said, const std::string& what) {
+  const auto limit = std::chrono::ceil<std::chrono::seconds>(deadline_ + kGrace);
+  std::unique_lock lock(mutex_);
+  if (started_or_finalized_.wait_for(lock, limit, [&] { return said.has_value(); })) return *said;
+  EndStuckProcess("waited " + std::to_string(limit.count()) + " s for MPI to " + what +
+                  "; some rank has not reached it");
 }
 
 Status MpiEngine::Exchange(const ExchangeRequest& request) {
@@ -76,8 +89,9 @@ Status MpiEngine::Finish() {
     finalize_ = true;
     work_.notify_one();
   }
+  const Status status = AwaitMpi(finalize_status_, "end");
   thread_.join();
-  return finalize_status_;
+  return status;
 }
 
 void MpiEngine::Abort(int exit_code) {
@@ -90,9 +104,9 @@ void MpiEngine::Abort(int exit_code) {
   _exit(exit_code);  // mpirun ends the others when one exits without MPI_Finalize
 }
 
-void MpiEngine::Main(size_t large_message_bytes) {
+void MpiEngine::Main(size_t part_bytes) {
   prctl(PR_SET_TIMERSLACK, 1000UL);  // ns; the default of 50 us would more than double short pauses
-  Result<std::unique_ptr<MpiTransport>> transport = MpiTransport::Init(large_message_bytes);
+  Result<std::unique_ptr<MpiTransport>> transport = MpiTransport::Init(part_bytes);
   if (transport.ok()) {
     transport_ = std::move(transport).value();
     rank_ = transport_->rank();
@@ -101,11 +115,14 @@ void MpiEngine::Main(size_t large_message_bytes) {
   {
     std::lock_guard lock(mutex_);
     start_status_ = transport.status();
-    started_.notify_one();
+    started_or_finalized_.notify_one();
   }
   if (!transport_) return;
   ServeUntilTold();
-  finalize_status_ = transport_->Finalize();
+  Status finalized = transport_->Finalize();
+  std::lock_guard lock(mutex_);
+  finalize_status_ = std::move(finalized);
+  started_or_finalized_.notify_one();
 }
 
 void MpiEngine::ServeUntilTold() {
@@ -146,7 +163,9 @@ bool MpiEngine::AwaitWork() {
 
 std::chrono::nanoseconds MpiEngine::NextPause(Clock::time_point now) const {
   const std::chrono::nanoseconds waited = now - last_event_;
-  if (waited < kYieldFor) return std::chrono::nanoseconds(0);
+  if (waited < kYieldFor || now - last_flow_ < kYieldWhileFlowing) {
+    return std::chrono::nanoseconds(0);
+  }
   const bool only_keys = std::all_of(under_way_.begin(), under_way_.end(), [](int channel) {
     return channel == static_cast<int>(Stream::kKeys);
   });
@@ -173,6 +192,7 @@ void MpiEngine::PollUnderWay() {
     std::optional<Status> outcome = PollOne(channel, now);
     if (!outcome) continue;
     last_event_ = now;
+    last_flow_ = {};
     const bool failed = !outcome->ok();
     Complete(channel, *std::move(outcome));
     if (failed) return;
@@ -180,10 +200,12 @@ void MpiEngine::PollUnderWay() {
 }
 
 std::optional<Status> MpiEngine::PollOne(int channel, Clock::time_point now) {
-  std::optional<Status> outcome = transport_->Poll(channel);
+  MpiTransport::Progress progress = transport_->Poll(channel);
+  if (progress.flowed) last_event_ = last_flow_ = now;
   const ExchangeRequest& request = slots_[static_cast<size_t>(channel)].request;
-  if (outcome || now < request.deadline) return outcome;
-  return DeadlineError(rank_, request.op, deadline_, transport_->Missing(channel));
+  if (progress.outcome || now < request.deadline) return std::move(progress.outcome);
+  return DeadlineError(rank_, request.op, WaitOf(request.op, deadline_),
+                       transport_->Missing(channel));
 }
 
 // After a failure the engine has nothing under way: the others' exchanges end with it.

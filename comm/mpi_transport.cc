@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <mpi.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <csignal>
@@ -29,11 +30,13 @@ Status FromMpi(int error, const char* call) {
 
 class MpiTransport::Impl {
  public:
-  explicit Impl(size_t large_message_bytes) : large_message_bytes_(large_message_bytes) {}
+  explicit Impl(size_t part_bytes) : part_bytes_(part_bytes) {
+    CHECK(part_bytes > 0 && part_bytes <= static_cast<size_t>(INT_MAX));
+  }
 
   Status Init();
   Status Post(int channel, const ExchangeRequest& request);
-  std::optional<Status> Poll(int channel);
+  Progress Poll(int channel);
   std::vector<Rank> Missing(int channel) const;
   Status Finalize();
 
@@ -41,16 +44,24 @@ class MpiTransport::Impl {
   int size = 0;
 
  private:
-  // One MPI request of a message: its blocks, or its remainder.
-  struct Part {
+  struct Message {
     Rank peer;
     bool incoming = false;
-    MPI_Datatype type = MPI_BYTE;
+    std::byte* data = nullptr;
     size_t bytes = 0;
+    size_t posted = 0;  // bytes of the parts so far
+  };
+  // What the request of the same index moves.
+  struct Part {
+    size_t message = 0;
+    size_t bytes = 0;
+    bool first = false;
   };
   struct Channel {
     MPI_Comm comm = MPI_COMM_NULL;
     Operation op;
+    int tag = 0;
+    std::vector<Message> messages;
     std::vector<MPI_Request> requests;
     std::vector<Part> parts;
     size_t pending = 0;
@@ -59,12 +70,15 @@ class MpiTransport::Impl {
     std::vector<MPI_Status> statuses;
   };
 
-  Status PostMessage(Channel& channel, int tag, Rank peer, bool incoming, void* data, size_t bytes);
-  Status PostPart(Channel& channel, int tag, const Part& part, int count, void* data);
+  Status PostMessage(Channel& channel, const Message& message);
+  // Starts the next part of a message as the request of this index.
+  Status PostPart(Channel& channel, size_t index, size_t message);
+  size_t NextPartBytes(const Message& message) const;
+  Status FinishPart(Channel& channel, size_t index, const MPI_Status& status, int error,
+                    bool* flowed);
   Status CheckPart(const Channel& channel, const Part& part, const MPI_Status& status, int error);
 
-  const size_t large_message_bytes_;
-  MPI_Datatype block_ = MPI_DATATYPE_NULL;
+  const size_t part_bytes_;
   std::array<Channel, kChannels> channels_;
 };
 
@@ -82,9 +96,6 @@ Status MpiTransport::Impl::Init() {
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   TRESTLE_RETURN_IF_ERROR(FromMpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank"));
   TRESTLE_RETURN_IF_ERROR(FromMpi(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size"));
-  TRESTLE_RETURN_IF_ERROR(
-      FromMpi(MPI_Type_contiguous(kBlockBytes, MPI_BYTE, &block_), "MPI_Type_contiguous"));
-  TRESTLE_RETURN_IF_ERROR(FromMpi(MPI_Type_commit(&block_), "MPI_Type_commit"));
   for (Channel& channel : channels_) {
     TRESTLE_RETURN_IF_ERROR(FromMpi(MPI_Comm_dup(MPI_COMM_WORLD, &channel.comm), "MPI_Comm_dup"));
   }
@@ -95,7 +106,6 @@ Status MpiTransport::Impl::Finalize() {
   for (Channel& channel : channels_) {
     TRESTLE_RETURN_IF_ERROR(FromMpi(MPI_Comm_free(&channel.comm), "MPI_Comm_free"));
   }
-  TRESTLE_RETURN_IF_ERROR(FromMpi(MPI_Type_free(&block_), "MPI_Type_free"));
   return FromMpi(MPI_Finalize(), "MPI_Finalize");
 }
 
@@ -103,104 +113,132 @@ Status MpiTransport::Impl::Post(int index, const ExchangeRequest& request) {
   Channel& channel = channels_[static_cast<size_t>(index)];
   CHECK_EQ(channel.pending, 0u) << "the channel is busy";
   channel.op = request.op;
+  channel.tag = static_cast<int>(request.sequence % kTags);
+  channel.messages.clear();
   channel.requests.clear();
   channel.parts.clear();
-  const int tag = static_cast<int>(request.sequence % kTags);
   // Receives first: a message that finds its buffer waiting is not copied twice.
   for (const IncomingMessage& in : request.incoming) {
-    TRESTLE_RETURN_IF_ERROR(PostMessage(channel, tag, in.from, true, in.data, in.bytes));
+    auto* data = static_cast<std::byte*>(in.data);
+    TRESTLE_RETURN_IF_ERROR(PostMessage(channel, {in.from, true, data, in.bytes}));
   }
   for (const OutgoingMessage& out : request.outgoing) {
-    void* data = const_cast<void*>(out.data);  // one path for both directions; sends only read
-    TRESTLE_RETURN_IF_ERROR(PostMessage(channel, tag, out.to, false, data, out.bytes));
+    // One path for both directions; sends only read.
+    auto* data = static_cast<std::byte*>(const_cast<void*>(out.data));
+    TRESTLE_RETURN_IF_ERROR(PostMessage(channel, {out.to, false, data, out.bytes}));
   }
   channel.indices.resize(channel.requests.size());
   channel.statuses.resize(channel.requests.size());
   return {};
 }
 
-Status MpiTransport::Impl::PostMessage(Channel& channel, int tag, Rank peer, bool incoming,
-                                       void* data, size_t bytes) {
-  const size_t blocks = bytes >= large_message_bytes_ ? bytes / kBlockBytes : 0;
-  const size_t rest = bytes - blocks * kBlockBytes;
-  CHECK_LE(blocks, static_cast<size_t>(INT_MAX));
-  CHECK_LE(rest, static_cast<size_t>(INT_MAX));
-  if (blocks > 0) {
-    const Part part{peer, incoming, block_, blocks * kBlockBytes};
-    TRESTLE_RETURN_IF_ERROR(PostPart(channel, tag, part, static_cast<int>(blocks), data));
+Status MpiTransport::Impl::PostMessage(Channel& channel, const Message& message) {
+  const size_t m = channel.messages.size();
+  channel.messages.push_back(message);
+  const Message& posted = channel.messages.back();
+  for (size_t i = 0; i < kPartsUnderWay && (i == 0 || posted.posted < posted.bytes); ++i) {
+    channel.requests.push_back(MPI_REQUEST_NULL);
+    channel.parts.emplace_back();
+    TRESTLE_RETURN_IF_ERROR(PostPart(channel, channel.requests.size() - 1, m));
   }
-  if (rest == 0 && blocks > 0) return {};
-  const Part part{peer, incoming, MPI_BYTE, rest};
-  return PostPart(channel, tag, part, static_cast<int>(rest),
-                  static_cast<std::byte*>(data) + blocks * kBlockBytes);
+  return {};
 }
 
-Status MpiTransport::Impl::PostPart(Channel& channel, int tag, const Part& part, int count,
-                                    void* data) {
-  MPI_Request request = MPI_REQUEST_NULL;
-  const int peer = part.peer.value;
-  const int error = part.incoming
-                        ? MPI_Irecv(data, count, part.type, peer, tag, channel.comm, &request)
-                        : MPI_Isend(data, count, part.type, peer, tag, channel.comm, &request);
+// The remainder goes first, so that most disagreements on a size show in the first part.
+size_t MpiTransport::Impl::NextPartBytes(const Message& message) const {
+  if (message.bytes <= part_bytes_) return message.bytes;
+  if (message.posted > 0) return std::min(part_bytes_, message.bytes - message.posted);
+  return (message.bytes - 1) % std::min(kFirstPartBytes, part_bytes_) + 1;
+}
+
+// MPI keeps the order of parts: messages between two ranks on one communicator with one tag do not
+// overtake each other.
+Status MpiTransport::Impl::PostPart(Channel& channel, size_t index, size_t m) {
+  Message& message = channel.messages[m];
+  Part& part = channel.parts[index];
+  part = {m, NextPartBytes(message), message.posted == 0};
+  std::byte* data = message.data + message.posted;
+  const int count = static_cast<int>(part.bytes);
+  const int peer = message.peer.value;
+  MPI_Request* request = &channel.requests[index];
+  const int error =
+      message.incoming ? MPI_Irecv(data, count, MPI_BYTE, peer, channel.tag, channel.comm, request)
+                       : MPI_Isend(data, count, MPI_BYTE, peer, channel.tag, channel.comm, request);
   if (error != MPI_SUCCESS) return CheckPart(channel, part, MPI_Status{}, error);
-  channel.requests.push_back(request);
-  channel.parts.push_back(part);
+  message.posted += part.bytes;
   ++channel.pending;
   return {};
 }
 
-std::optional<Status> MpiTransport::Impl::Poll(int index) {
+MpiTransport::Progress MpiTransport::Impl::Poll(int index) {
   Channel& channel = channels_[static_cast<size_t>(index)];
   int completed = 0;
   const int error = MPI_Testsome(static_cast<int>(channel.requests.size()), channel.requests.data(),
                                  &completed, channel.indices.data(), channel.statuses.data());
   if (error != MPI_SUCCESS && error != MPI_ERR_IN_STATUS) {
-    return FromMpi(error, "MPI_Testsome").Wrap(Describe(Rank{rank}, channel.op));
+    return {FromMpi(error, "MPI_Testsome").Wrap(Describe(Rank{rank}, channel.op))};
   }
+  Progress progress;
   for (int i = 0; i < completed; ++i) {
     const MPI_Status& status = channel.statuses[static_cast<size_t>(i)];
-    const Part& part = channel.parts[static_cast<size_t>(channel.indices[static_cast<size_t>(i)])];
     const int part_error = error == MPI_ERR_IN_STATUS ? status.MPI_ERROR : MPI_SUCCESS;
-    if (Status bad = CheckPart(channel, part, status, part_error); !bad.ok()) return bad;
-    --channel.pending;
+    const auto finished = static_cast<size_t>(channel.indices[static_cast<size_t>(i)]);
+    Status bad = FinishPart(channel, finished, status, part_error, &progress.flowed);
+    if (!bad.ok()) {
+      progress.outcome = std::move(bad);
+      return progress;
+    }
   }
-  if (channel.pending > 0) return std::nullopt;
-  return Ok();
+  if (channel.pending == 0) progress.outcome = Ok();
+  return progress;
+}
+
+// A small first part that has left says nothing of the peer: MPI may just have copied it.
+Status MpiTransport::Impl::FinishPart(Channel& channel, size_t index, const MPI_Status& status,
+                                      int error, bool* flowed) {
+  const Part part = channel.parts[index];
+  TRESTLE_RETURN_IF_ERROR(CheckPart(channel, part, status, error));
+  --channel.pending;
+  const Message& message = channel.messages[part.message];
+  if (message.bytes > part_bytes_ && (message.incoming || !part.first)) *flowed = true;
+  return message.posted < message.bytes ? PostPart(channel, index, part.message) : Ok();
 }
 
 Status MpiTransport::Impl::CheckPart(const Channel& channel, const Part& part,
                                      const MPI_Status& status, int error) {
-  const std::string peer = "rank " + std::to_string(part.peer.value);
+  const Message& message = channel.messages[part.message];
+  const std::string peer = "rank " + std::to_string(message.peer.value);
   if (error != MPI_SUCCESS) {
     int error_class = MPI_ERR_OTHER;
     MPI_Error_class(error, &error_class);
     if (error_class == MPI_ERR_TRUNCATE) {
-      return Status(StatusCode::kInternal,
-                    peer + " sent more than the " + std::to_string(part.bytes) + " bytes expected")
+      return Status(StatusCode::kInternal, peer + " sent more than the " +
+                                               std::to_string(message.bytes) + " bytes expected")
           .Wrap(Describe(Rank{rank}, channel.op));
     }
-    return FromMpi(error, part.incoming ? "receive" : "send")
+    return FromMpi(error, message.incoming ? "receive" : "send")
         .Wrap(peer)
         .Wrap(Describe(Rank{rank}, channel.op));
   }
-  if (!part.incoming) return {};
-  MPI_Count received = 0;
-  MPI_Get_elements_x(&status, part.type, &received);
+  if (!message.incoming) return {};
+  int received = 0;
+  MPI_Get_count(&status, MPI_BYTE, &received);
   if (static_cast<size_t>(received) == part.bytes) return {};
-  return SizeError(Rank{rank}, channel.op, part.peer, part.bytes, static_cast<size_t>(received));
+  return SizeError(Rank{rank}, channel.op, message.peer, part.bytes, static_cast<size_t>(received));
 }
 
 std::vector<Rank> MpiTransport::Impl::Missing(int index) const {
   const Channel& channel = channels_[static_cast<size_t>(index)];
   std::vector<Rank> missing;
   for (size_t i = 0; i < channel.requests.size(); ++i) {
-    if (channel.requests[i] != MPI_REQUEST_NULL) missing.push_back(channel.parts[i].peer);
+    if (channel.requests[i] == MPI_REQUEST_NULL) continue;
+    missing.push_back(channel.messages[channel.parts[i].message].peer);
   }
   return missing;
 }
 
-Result<std::unique_ptr<MpiTransport>> MpiTransport::Init(size_t large_message_bytes) {
-  auto impl = std::make_unique<Impl>(large_message_bytes);
+Result<std::unique_ptr<MpiTransport>> MpiTransport::Init(size_t part_bytes) {
+  auto impl = std::make_unique<Impl>(part_bytes);
   TRESTLE_RETURN_IF_ERROR(impl->Init());
   return std::unique_ptr<MpiTransport>(new MpiTransport(std::move(impl)));
 }
@@ -212,7 +250,7 @@ int MpiTransport::size() const { return impl_->size; }
 Status MpiTransport::Post(int channel, const ExchangeRequest& request) {
   return impl_->Post(channel, request);
 }
-std::optional<Status> MpiTransport::Poll(int channel) { return impl_->Poll(channel); }
+MpiTransport::Progress MpiTransport::Poll(int channel) { return impl_->Poll(channel); }
 std::vector<Rank> MpiTransport::Missing(int channel) const { return impl_->Missing(channel); }
 Status MpiTransport::Finalize() { return impl_->Finalize(); }
 void MpiTransport::Abort(int exit_code) { MPI_Abort(MPI_COMM_WORLD, exit_code); }

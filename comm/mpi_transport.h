@@ -2,9 +2,13 @@
 // channel, as nonblocking sends and receives that are polled. A channel is a duplicate of
 // MPI_COMM_WORLD, so that messages of different streams can never match each other.
 //
+// A message of more than part_bytes travels in parts, at most kPartsUnderWay at a time: so that the
+// engine sees it flow, and MPI's int counts suffice for any size. Its first part is small, MPI
+// sends it at once, and so its arrival says that the peer has come.
+//
 // Thread safety: none; everything is called by the one thread that called Init.
 // Errors: MPI's own are kPeerFailed with the peer; a message of another size than expected
-// kInternal.
+// kInternal, or its exchange ends at the deadline if the two sizes differ by whole parts.
 #pragma once
 
 #include <cstddef>
@@ -20,12 +24,16 @@ class MpiTransport {
  public:
   // The streams, and one channel of the engine's own for the end of the job.
   static constexpr int kChannels = kStreamCount + 1;
-  // Larger messages are counted in blocks of this many bytes, so that MPI's int counts suffice up
-  // to 8 TiB; the remainder is a second message.
-  static constexpr size_t kBlockBytes = 4096;
+  static constexpr size_t kPartsUnderWay = 4;      // of a message
+  static constexpr size_t kFirstPartBytes = 1024;  // at most
 
-  // Calls MPI_Init_thread. Messages of at least `large_message_bytes` go in blocks.
-  static Result<std::unique_ptr<MpiTransport>> Init(size_t large_message_bytes);
+  struct Progress {
+    std::optional<Status> outcome;  // empty while messages are still under way
+    bool flowed = false;            // a part of a large message has arrived or left
+  };
+
+  // Calls MPI_Init_thread. Requires 0 < part_bytes <= INT_MAX.
+  static Result<std::unique_ptr<MpiTransport>> Init(size_t part_bytes);
   ~MpiTransport();  // frees nothing of MPI's: Finalize does
 
   Rank rank() const;
@@ -33,8 +41,8 @@ class MpiTransport {
 
   // Starts an exchange on an idle channel. The request's buffers stay in use until it has finished.
   Status Post(int channel, const ExchangeRequest& request);
-  // Looks once at the channel's messages: empty while some are still under way, else the outcome.
-  std::optional<Status> Poll(int channel);
+  // Looks once at the channel's messages.
+  Progress Poll(int channel);
   // The peers whose messages are still under way.
   std::vector<Rank> Missing(int channel) const;
 

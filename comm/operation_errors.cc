@@ -47,6 +47,10 @@ std::string Describe(Rank rank, const Operation& op) {
   return text + StreamName(op.stream);
 }
 
+std::chrono::milliseconds WaitOf(const Operation& op, std::chrono::milliseconds deadline) {
+  return op.limit.count() > 0 ? op.limit : deadline;
+}
+
 Status DeadlineError(Rank rank, const Operation& op, std::chrono::milliseconds waited,
                      std::vector<Rank> missing) {
   char seconds[32];

@@ -13,6 +13,9 @@ namespace trestle {
 // "rank 0, step 17, pull on rows".
 std::string Describe(Rank rank, const Operation& op);
 
+// How long the operation may take: its own limit, else the communicator's deadline.
+std::chrono::milliseconds WaitOf(const Operation& op, std::chrono::milliseconds deadline);
+
 // "rank 0, step 17, pull on rows: waited 120 s for ranks 2 and 5". `missing` may hold duplicates.
 Status DeadlineError(Rank rank, const Operation& op, std::chrono::milliseconds waited,
                      std::vector<Rank> missing);

@@ -29,7 +29,8 @@ ThreadHub::ThreadHub(int size, std::chrono::milliseconds deadline)
     : size_(size),
       deadline_(deadline),
       mailboxes_(static_cast<size_t>(kStreamCount * size * size)),
-      arrived_(static_cast<size_t>(kStreamCount * size)) {}
+      arrived_(static_cast<size_t>(kStreamCount * size)),
+      failures_(static_cast<size_t>(size)) {}
 
 Status ThreadHub::Exchange(Rank self, const ExchangeRequest& request) {
   Pending pending;
@@ -42,12 +43,14 @@ Status ThreadHub::Exchange(Rank self, const ExchangeRequest& request) {
 
   std::unique_lock lock(mutex_);
   while (true) {
-    if (aborter_.value >= 0) return AbortedStatus(self, request.op);
+    if (Status ended = Ended(self, request.op); !ended.ok()) return ended;
     Post(self, request, pending);
     Take(self, request, pending);
-    if (pending.done() || !pending.error.ok()) break;
+    if (!pending.error.ok()) return Fail(self, pending.error);
+    if (pending.done()) break;
     if (std::chrono::steady_clock::now() >= request.deadline) {
-      return DeadlineError(self, request.op, deadline_, pending.missing());
+      return Fail(
+          self, DeadlineError(self, request.op, WaitOf(request.op, deadline_), pending.missing()));
     }
     arrived(request.op.stream, self).wait_until(lock, request.deadline);
   }
@@ -55,7 +58,7 @@ Status ThreadHub::Exchange(Rank self, const ExchangeRequest& request) {
   for (const auto& [in, payload] : pending.taken) {
     if (in.bytes > 0) std::memcpy(in.data, payload->data(), in.bytes);
   }
-  return pending.error;
+  return {};
 }
 
 void ThreadHub::Post(Rank self, const ExchangeRequest& request, Pending& pending) {
@@ -101,10 +104,23 @@ Rank ThreadHub::aborter() const {
   return aborter_;
 }
 
-Status ThreadHub::AbortedStatus(Rank self, const Operation& op) const {
-  std::string message = "rank " + std::to_string(aborter_.value) + " ended the job";
-  if (!reason_.empty()) message += ": " + reason_;
+Status ThreadHub::Ended(Rank self, const Operation& op) const {
+  std::string message;
+  if (const Status& own = failures_[static_cast<size_t>(self.value)]; !own.ok()) {
+    message = "given up after: " + own.ToString();
+  } else if (aborter_.value >= 0) {
+    message = "rank " + std::to_string(aborter_.value) + " ended the job";
+    if (!reason_.empty()) message += ": " + reason_;
+  } else {
+    return {};
+  }
   return Status(StatusCode::kPeerFailed, std::move(message)).Wrap(Describe(self, op));
+}
+
+Status ThreadHub::Fail(Rank self, Status status) {
+  failures_[static_cast<size_t>(self.value)] = status;
+  for (int s = 0; s < kStreamCount; ++s) arrived(static_cast<Stream>(s), self).notify_all();
+  return status;
 }
 
 ThreadHub::Mailbox& ThreadHub::mailbox(Stream stream, Rank from, Rank to) {

@@ -25,6 +25,7 @@ class ThreadHub {
 
   ThreadHub(int size, std::chrono::milliseconds deadline);
 
+  // After a failure, what this rank has under way on other streams ends with kPeerFailed.
   Status Exchange(Rank self, const ExchangeRequest& request);
   // Makes every pending and later exchange of all ranks return kPeerFailed. The first call counts.
   void Abort(Rank self, const std::string& reason);
@@ -47,13 +48,16 @@ class ThreadHub {
   // Moves whatever can move now. Requires mutex_.
   void Post(Rank self, const ExchangeRequest& request, Pending& pending);
   void Take(Rank self, const ExchangeRequest& request, Pending& pending);
-  Status AbortedStatus(Rank self, const Operation& op) const;
+  // OK until this rank has failed or some rank has ended the job.
+  Status Ended(Rank self, const Operation& op) const;
+  Status Fail(Rank self, Status status);
 
   const int size_;
   const std::chrono::milliseconds deadline_;
   mutable std::mutex mutex_;
   std::vector<Mailbox> mailboxes_;
   std::vector<std::condition_variable> arrived_;  // one for each (stream, rank)
+  std::vector<Status> failures_;                  // the first of each rank
   Rank aborter_{-1};
   std::string reason_;
 };

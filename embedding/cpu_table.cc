@@ -157,11 +157,12 @@ CpuTable::Pulled CpuTable::PullPart(const PullCall& call, size_t n, const Order&
       group.wanted[k] = static_cast<const float*>(
           segments_[Segment::Of(group.mixed[k])].index().HomeLine(group.mixed[k]));
     });
-    each(g - 1, row_lines, [&](size_t, Group& group, size_t k) { ProbeHome(&group, k); });
+    each(g - 1, row_lines, [&](size_t element, Group& group, size_t k) {
+      call.handles[element] = ProbeHome(&group, k);
+    });
     each(g - 2, 0, [&](size_t element, Group& group, size_t k) {
       if (!group.row[k]) [[unlikely]]
         Resolve(call, element, &group, k, &pulled);
-      call.handles[element] = group.handle[k];
     });
     if (pulled.out_of_memory) return pulled;
     each(g - 3, 0, [&](size_t element, Group& group, size_t k) {
@@ -176,27 +177,31 @@ CpuTable::Pulled CpuTable::PullPart(const PullCall& call, size_t n, const Order&
   return pulled;
 }
 
-// Reads the home bucket; prefetches the row, or the line to look at next.
-inline void CpuTable::ProbeHome(Group* group, size_t k) {
-  const Segment& segment = segments_[Segment::Of(group->mixed[k])];
-  group->handle[k] = {Segment::Of(group->mixed[k]), RowHandle::kAbsentRow};
+// Reads the home bucket; wants the row, or the line to look at next.
+inline RowHandle CpuTable::ProbeHome(Group* group, size_t k) const {
+  const uint32_t s = Segment::Of(group->mixed[k]);
+  const Segment& segment = segments_[s];
   group->row[k] = nullptr;
   if (segment.rows() == 0) [[unlikely]]
-    return;
+    return {s, RowHandle::kAbsentRow};
   const void* next;
   const uint32_t row = segment.index().FindAtHome(group->mixed[k], &next);
-  // Row 0 stands in for an absent one, so that there is a place to compute without a branch.
-  const bool found = row != RowHandle::kAbsentRow;
-  const float* floats = segment.At(found ? row : 0).floats;
-  group->handle[k].row = row;
-  group->row[k] = found ? floats : nullptr;
-  group->wanted[k] = found ? floats : static_cast<const float*>(next);
+  // By masks, since g++ makes of a choice a branch that goes wrong in one of forty keys. Row 0
+  // stands in for an absent one.
+  const uintptr_t found =
+      -static_cast<uintptr_t>(row != RowHandle::kAbsentRow);  // all bits, or none
+  const auto floats =
+      reinterpret_cast<uintptr_t>(segment.At(row & static_cast<uint32_t>(found)).floats);
+  const auto line = reinterpret_cast<uintptr_t>(next);
+  group->row[k] = reinterpret_cast<const float*>(floats & found);
+  group->wanted[k] = reinterpret_cast<const float*>(line ^ ((line ^ floats) & found));
+  return {s, row};
 }
 
-// A key that is not in its home bucket: one in ten that is in the next, or a new one.
+// A key that is not in its home bucket: one in forty that is in the next, or a new one.
 void CpuTable::Resolve(const PullCall& call, size_t element, Group* group, size_t k,
                        Pulled* pulled) {
-  RowHandle& handle = group->handle[k];
+  RowHandle& handle = call.handles[element];
   const Segment& segment = segments_[handle.segment];
   handle.row = segment.index().Find(group->mixed[k]);
   if (!handle.absent()) {

@@ -1,11 +1,13 @@
 // CpuTable: the table in host memory. Sources outside this room use MakeCpuTable of
 // embedding/table.h; this header is for tests and benches that set a limit or look inside.
 //
-// A call walks its keys in groups of kGroup, three groups in flight: the first group's index lines
-// are prefetched while the second's are read and its rows prefetched, while the third's rows are
-// copied. So a core keeps dozens of cache misses open instead of one. With several threads, keys
-// are first sorted by segment (counting sort, stable), then threads take whole segments; in a
-// segment keys keep their order, so rows get the same numbers with any number of threads.
+// A Pull walks its keys in groups of kGroup, four groups in flight: the first group's index lines
+// are prefetched while the second's are read and its rows prefetched, while the third's keys that
+// were not in their home bucket are settled (found one bucket on, created, or absent), while the
+// fourth's rows are copied. So a core keeps dozens of cache misses open instead of one. With
+// several threads, keys are first sorted by segment (counting sort, stable), then threads take
+// whole segments; in a segment keys keep their order, so rows get the same numbers with any number
+// of threads.
 //
 // Thread safety, errors: as EmbeddingTable. Device: host.
 #pragma once
@@ -66,16 +68,15 @@ class CpuTable final : public EmbeddingTable {
     int64_t step;
   };
 
-  static constexpr size_t kGroup = 32;
+  static constexpr size_t kGroup = 24;  // 16 and 32 were slower (tests/bench/embedding_bench.cc)
   // Keys on their way through the stages of a Pull.
   struct Group {
     uint64_t mixed[kGroup];
-    RowHandle handle[kGroup];
     const float* row[kGroup];     // null: not found yet, or absent
     const float* wanted[kGroup];  // the line to prefetch
   };
 
-  void ProbeHome(Group* group, size_t k);
+  RowHandle ProbeHome(Group* group, size_t k) const;
   void Resolve(const PullCall& call, size_t element, Group* group, size_t k, Pulled* pulled);
 
   // The calls' parts: elements order(0), ..., order(n - 1). kDim is the width of a row, or 0 for

@@ -10,11 +10,11 @@ constexpr uint64_t kPhasedBuckets = 64;   // from here each segment has sizes of
 
 bool KeyIndex::Grow() {
   const uint64_t old_count = bucket_count_;
-  uint64_t count = old_count + old_count / 4;
+  uint64_t count = old_count + old_count / 2;
   if (old_count < kDoublingBuckets) {
     count = old_count == 0 ? 1 : 2 * old_count;
   } else if (old_count >= kPhasedBuckets && !phased_) {
-    count = old_count + 1 + static_cast<uint64_t>(static_cast<double>(old_count / 4) * phase_);
+    count = old_count + 1 + static_cast<uint64_t>(static_cast<double>(old_count / 2) * phase_);
   }
   Bucket* fresh = static_cast<Bucket*>(memory_->Allocate(Bytes(count)));
   if (!fresh) return false;

@@ -1,12 +1,13 @@
 // KeyIndex: from a key's mixed 64 bits to its row's number, for one segment. Open addressing over
-// buckets of one cache line: five keys, their rows, and how many are there. A lookup touches one
-// line, in one of ten cases the next one too; the whole key is compared, and no key value is
-// reserved.
+// buckets of one cache line: five keys and their rows. A lookup touches one line, in one of forty
+// cases the next one too; the whole key is compared, and no key value is reserved.
 //
-// A bucket's number is monotone in the mixed bits (multiply and shift), so growing by a quarter
-// streams through old and new memory in order, and sizes need not be powers of two: 16 to 20 bytes
-// a key, of which 8 are the key, instead of up to 32. Segments grow at different sizes (`phase`),
-// so that a table never holds two of all its indexes.
+// A bucket's number is monotone in the mixed bits (multiply and shift), so growing streams through
+// old and new memory in order, and sizes need not be powers of two. It grows by half: 18 to 27
+// bytes a key, of which 8 are the key. Segments grow at different sizes (`phase`), so that a table
+// as a whole holds the mean of that, 23, and never two of all its indexes. Fuller buckets cost
+// lookups: the next line is a second miss. A smaller step leaves more freed memory than the rows
+// created meanwhile can fill.
 //
 // Thread safety: one thread at a time. Ownership: memory belongs to the TableMemory given.
 // Errors: Reserve returns false when there is no memory; the index is then as before.
@@ -36,9 +37,9 @@ class KeyIndex {
         size_(std::exchange(other.size_, 0)) {}
   KeyIndex& operator=(KeyIndex&&) = delete;
 
-  // The bucket where the key is, if it is anywhere, in nine of ten cases. A pipeline asks for it,
-  // reads it with FindAtHome some keys later, and what that cannot tell some keys later still with
-  // Find.
+  // The bucket where the key is, if it is anywhere, in all but one of forty cases. A pipeline asks
+  // for it, reads it with FindAtHome some keys later, and what that cannot tell some keys later
+  // still with Find.
   const void* HomeLine(uint64_t mixed) const { return buckets_ + Home(mixed); }
 
   // The key's row if it is in its home bucket, else kAbsent, and then `*next` is the line that Find

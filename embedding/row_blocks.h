@@ -37,7 +37,7 @@ struct RowPlace {
 
 class RowBlocks {
  public:
-  static constexpr size_t kMaxBlockBytes = 256 * 1024;
+  static constexpr size_t kMaxBlockBytes = 1024 * 1024;
   static constexpr uint32_t kMaxRows = 0xFFFFFF00u;
 
   RowBlocks(int row_floats, TableMemory* memory)

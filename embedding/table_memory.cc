@@ -6,10 +6,11 @@
 #include <iterator>
 #include <new>
 
+#include "base/memory.h"
+
 namespace trestle::embedding {
 namespace {
 
-constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kMaxRegion = size_t{1} << 30;
 
@@ -36,28 +37,34 @@ TableMemory::~TableMemory() {
   for (const Region& region : regions_) munmap(region.base, region.bytes);
 }
 
+// The first kCheckBytes of a table are not worth a look.
+bool TableMemory::SystemHas(size_t bytes) {
+  const int64_t wanted = held_ + static_cast<int64_t>(bytes);
+  if (wanted <= checked_) return true;
+  if (static_cast<int64_t>(bytes) + kCheckBytes > AvailableMemoryBytes() - kReserveBytes)
+    return false;
+  checked_ = wanted + kCheckBytes;
+  return true;
+}
+
 void* TableMemory::Allocate(size_t bytes) {
+  bytes = RoundUp(bytes, kAlignment);
   std::lock_guard lock(mutex_);
-  if (bytes < kArenaBytes) {
-    if (held_ + static_cast<int64_t>(bytes) > limit_) return nullptr;
-    void* memory = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
-    if (memory) held_ += static_cast<int64_t>(bytes);
-    return memory;
-  }
-  bytes = RoundUp(bytes, kPage);
-  void* memory = FromHole(bytes);
-  return memory ? memory : FromRegion(bytes);
+  if (void* memory = FromHole(bytes)) return memory;
+  if (held_ + static_cast<int64_t>(bytes) > limit_ || !SystemHas(bytes)) return nullptr;
+  return bytes < kArenaBytes ? FromHeap(bytes) : FromRegion(bytes);
 }
 
 void TableMemory::Free(void* memory, size_t bytes) {
   if (!memory) return;
+  bytes = RoundUp(bytes, kAlignment);
   std::lock_guard lock(mutex_);
-  if (bytes < kArenaBytes) {
-    held_ -= static_cast<int64_t>(bytes);
-    ::operator delete (memory, std::align_val_t{kAlignment});
+  if (InRegion(memory)) {
+    AddHole(static_cast<char*>(memory), bytes);
     return;
   }
-  AddHole(static_cast<char*>(memory), RoundUp(bytes, kPage));
+  held_ -= static_cast<int64_t>(bytes);
+  ::operator delete (memory, std::align_val_t{kAlignment});
 }
 
 int64_t TableMemory::held() const {
@@ -76,8 +83,19 @@ void* TableMemory::FromHole(size_t bytes) {
   return nullptr;
 }
 
+void* TableMemory::FromHeap(size_t bytes) {
+  void* memory = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
+  if (memory) held_ += static_cast<int64_t>(bytes);
+  return memory;
+}
+
+bool TableMemory::InRegion(const void* memory) const {
+  return std::any_of(regions_.begin(), regions_.end(), [memory](const Region& region) {
+    return memory >= region.base && memory < region.base + region.bytes;
+  });
+}
+
 void* TableMemory::FromRegion(size_t bytes) {
-  if (held_ + static_cast<int64_t>(bytes) > limit_) return nullptr;
   if (regions_.empty() || regions_.back().bytes - regions_.back().used < bytes) {
     if (!AddRegion(bytes)) return nullptr;
   }

@@ -7,7 +7,10 @@
 //
 // Thread safety: any thread; a lock is taken only when an index or a row block is allocated.
 // Ownership: memory is the table's until Free or the end of this object (regions; heap memory must
-// be freed). Errors: Allocate returns null at the limit or when the system has no more.
+// be freed). Errors: Allocate returns null at the limit, and when the system has no more: mapping
+// memory always succeeds on Linux, and a process that then touches too much of it is killed, so
+// what the system has available is asked for every kCheckBytes, and kReserveBytes of it stay
+// untouched.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +25,8 @@ class TableMemory {
  public:
   static constexpr size_t kAlignment = 64;
   static constexpr size_t kArenaBytes = 16 * 1024;
+  static constexpr int64_t kCheckBytes = int64_t{64} << 20;
+  static constexpr int64_t kReserveBytes = int64_t{256} << 20;
 
   explicit TableMemory(int64_t limit_bytes) : limit_(limit_bytes) {}
   ~TableMemory();
@@ -44,13 +49,17 @@ class TableMemory {
   };
 
   void* FromHole(size_t bytes);
+  void* FromHeap(size_t bytes);
   void* FromRegion(size_t bytes);
+  bool InRegion(const void* memory) const;
   bool AddRegion(size_t bytes);
+  bool SystemHas(size_t bytes);
   void AddHole(char* base, size_t bytes);
 
   const int64_t limit_;
   mutable std::mutex mutex_;
   int64_t held_ = 0;
+  int64_t checked_ = kCheckBytes;  // held_ may grow to this without another look
   size_t mapped_ = 0;
   std::vector<Region> regions_;
   std::map<char*, size_t> holes_;

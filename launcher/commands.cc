@@ -16,7 +16,6 @@
 #include "launcher/job_plan.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
-#include "launcher/signals.h"
 #include "launcher/synth/plant.h"
 #include "launcher/version.h"
 
@@ -75,12 +74,6 @@ int SynthPlant(const Arguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
-// Of `train` and `eval`: the commands that have a step boundary to stop at.
-int RunStoppable(Status (*run)(const RunOptions&), const RunOptions& options) {
-  const StopSignals signals;
-  return ExitCode(run(options).code());
-}
-
 RunOptions OptionsOf(const Arguments& arguments) {
   return {LoadConfig(arguments.config, arguments.set), arguments.model_dir};
 }
@@ -135,12 +128,12 @@ class CommandLine {
   void AddTrain() {
     AddConfigArguments(Add(&app_, "train",
                            "Train the model of a config, evaluate it, write it to the run's folder",
-                           [this] { return RunStoppable(RunTrain, OptionsOf(arguments_)); }));
+                           [this] { return ExitCode(RunTrain(OptionsOf(arguments_)).code()); }));
   }
 
   void AddEval() {
     CLI::App* eval = Add(&app_, "eval", "Evaluate a trained model on the config's test files",
-                         [this] { return RunStoppable(RunEval, OptionsOf(arguments_)); });
+                         [this] { return ExitCode(RunEval(OptionsOf(arguments_)).code()); });
     AddConfigArguments(eval);
     eval->add_option("--model", arguments_.model_dir, "folder of the model, default RUN/model")
         ->type_name("DIR");

@@ -1,25 +1,26 @@
 #include "launcher/job.h"
 
 #include <google/protobuf/text_format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <string_view>
 
 #include "base/hash.h"
-#include "comm/mpi_communicator.h"
 #include "launcher/logging.h"
 #include "launcher/signals.h"
 #include "launcher/startup.h"
+#include "launcher/terminal.h"
 #include "launcher/version.h"
+#include "worker/reject_file.h"
 
 namespace trestle {
 namespace {
 
 constexpr Operation kSetUp{Stream::kControl, "setting up"};
-constexpr Operation kStatistics{Stream::kDense, "statistics of numeric columns"};
+// Reading the input may take one rank much longer than another.
+constexpr Operation kReading{Stream::kControl, "reading input", -1, kLongPhase};
+constexpr Operation kStatistics{Stream::kDense, "statistics of numeric columns", -1, kLongPhase};
 
 template <class... Args>
 std::string Format(const char* format, Args... args) {
@@ -29,17 +30,6 @@ std::string Format(const char* format, Args... args) {
 }
 
 std::string Hex(uint64_t value) { return Format("%016lx", value); }
-
-// mpirun gives every rank a terminal of its own: there the question is where mpirun's output goes.
-bool StdoutIsTerminal() {
-  if (isatty(STDOUT_FILENO) == 0) return false;
-  if (!StartedUnderMpi()) return true;
-  const std::string link = "/proc/" + std::to_string(getppid()) + "/fd/1";
-  char target[64] = {};
-  if (readlink(link.c_str(), target, sizeof(target) - 1) < 0) return false;
-  const std::string_view name(target);
-  return name.starts_with("/dev/pts/") || name.starts_with("/dev/tty");
-}
 
 bool NeedsStatistics(const Schema& schema) {
   return std::any_of(schema.numeric.begin(), schema.numeric.end(), [](const NumericColumn& column) {
@@ -84,7 +74,7 @@ Job::Job(Communicator& comm, const LoadedConfig& loaded, FileSystem& fs, const C
 
 Status Job::SetUp(const std::string& command) {
   TRESTLE_RETURN_IF_ERROR(Check());
-  TRESTLE_RETURN_IF_ERROR(OpenInput());
+  TRESTLE_RETURN_IF_ERROR(OpenInput(command));
   TRESTLE_RETURN_IF_ERROR(OpenRunFolder(command));
   TRESTLE_RETURN_IF_ERROR(BuildParts());
   Greet(command);
@@ -117,26 +107,29 @@ Status Job::Check() {
   threads_ = loaded_.config.cluster().has_threads() ? loaded_.config.cluster().threads()
                                                     : DefaultThreads(hosts, cores, comm_.rank());
   pool_ = std::make_unique<ThreadPool>(threads_);
-  return comm_.SetMembers(Stream::kDense, roles_.workers);
+  return {};
 }
 
-Status Job::OpenInput() {
+// `eval` reads no training files: the statistics of numeric columns are the model's.
+Status Job::OpenInput(const std::string& command) {
   Status opened;
   if (worker_ >= 0) {
     const auto open = [&](const auto& patterns) {
       return OpenDataset(plan_.schema, {{patterns.begin(), patterns.end()}, plan_.TableSeeds()});
     };
     const Data& data = loaded_.config.data();
-    auto train = open(data.train());
-    opened = train.status();
-    if (train.ok()) train_ = *std::move(train);
+    if (command == "train") {
+      auto train = open(data.train());
+      opened = train.status();
+      if (train.ok()) train_ = *std::move(train);
+    }
     if (opened.ok() && data.test_size() > 0) {
       auto test = open(data.test());
       opened = test.status();
       if (test.ok()) test_ = *std::move(test);
     }
   }
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, opened));
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, opened));
   return AgreeOnFacts(comm_, {{"data.train's files", train_ ? Hex(train_->Fingerprint()) : ""},
                               {"data.test's files", test_ ? Hex(test_->Fingerprint()) : ""}});
 }
@@ -155,7 +148,7 @@ Status Job::ShareStatistics() {
     if (blocks.ok()) mine = *std::move(blocks);
   }
   // Dedicated servers too: they would wait for the first step of workers that have left.
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, read));
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, read));
   if (worker_ < 0) return {};
   std::string bytes;
   for (const auto& block : mine) {
@@ -186,13 +179,14 @@ Status Job::OpenRunFolder(const std::string& command) {
   if (opened.ok() && leads() && command == "train") {
     opened = WriteFileAtomically(fs_, folder() + "/config.textproto", Canonical(loaded_.config));
   }
+  if (opened.ok()) opened = RemoveRejectFiles(fs_, folder());
   auto log = RunLog::Open(fs_, leads() && opened.ok() ? folder() + "/metrics.jsonl" : "", clock_);
   if (opened.ok()) opened = log.status();
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, opened));
   log_ = *std::move(log);
   Progress::Options options;
   options.out = leads() ? stdout : nullptr;
-  options.live = StdoutIsTerminal();
+  options.live = PrintsToTerminal();
   options.interval_s = loaded_.config.train().log_every_s();
   progress_ = std::make_unique<Progress>(options, clock_, *log_);
   progress_->Log("start", {{"command", command},
@@ -258,24 +252,35 @@ Trainer Job::MakeTrainer() {
   options.order = loaded_.config.data().order();
   options.on_bad_step = loaded_.config.train().on_bad_step();
   options.statistics = statistics_;
-  options.reject_path = folder() + "/rejected-rank-" + std::to_string(comm_.rank().value) + ".tsv";
+  options.reject_path = RejectPath(folder(), comm_.rank());
   options.stop_requested = StopRequested;
   return {node_->client(), *backend_, comm_, *pool_, *progress_, fs_, std::move(options)};
 }
 
 Status Job::Train() {
+  TRESTLE_RETURN_IF_ERROR(SetUp("train"));
   TRESTLE_RETURN_IF_ERROR(ShareStatistics());
   StopAtStepBoundaries();
-  if (worker_ < 0) {
-    TRESTLE_RETURN_IF_ERROR(node_->Serve());
-  } else {
-    Trainer trainer = MakeTrainer();
-    TRESTLE_RETURN_IF_ERROR(TrainEpochs(trainer));
-    TRESTLE_RETURN_IF_ERROR(trainer.Stop());
-  }
-  TRESTLE_RETURN_IF_ERROR(Finish());
+  const Status status = RunRole();
+  // Bad data and bad numbers are agreed on at a step boundary; after other failures ranks may be
+  // gone.
+  const bool in_step = status.ok() || status.code() == StatusCode::kInvalidData ||
+                       status.code() == StatusCode::kNumeric;
+  if (!in_step) return status;
+  TRESTLE_RETURN_IF_ERROR(ShareOutcome());
+  if (status.ok() || epochs_done_ > 0) TRESTLE_RETURN_IF_ERROR(Finish());
+  TRESTLE_RETURN_IF_ERROR(status);
   return AgreeOnStop("stopped on request after step " + std::to_string(steps_) +
                      "; the model so far is in " + model_folder());
+}
+
+Status Job::RunRole() {
+  if (worker_ < 0) return node_->Serve();
+  Trainer trainer = MakeTrainer();
+  const Status trained = TrainEpochs(trainer);
+  steps_ = trainer.step();
+  TRESTLE_RETURN_IF_ERROR(trained);
+  return trainer.Stop();
 }
 
 // The leader says it, once for the job.
@@ -289,7 +294,6 @@ Status Job::TrainEpochs(Trainer& trainer) {
     TRESTLE_RETURN_IF_ERROR(TrainEpoch(trainer, epoch));
     if (test_ && !stopped_) TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
   }
-  steps_ = trainer.step();
   return trainer.CompareReplicas();
 }
 
@@ -298,10 +302,13 @@ Status Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
   const int64_t epochs = loaded_.config.train().epochs();
   TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, trainer.TrainEpoch(*train_, epoch, epochs));
   stopped_ = pass.stopped;
+  epochs_done_ += pass.stopped ? 0 : 1;
   const double seconds = Seconds(clock_.Now() - start);
-  progress_->Say(Format("epoch %ld/%ld  %ld steps in %s, %.0f rows/s, loss %.4f", epoch + 1, epochs,
-                        pass.steps, FormatDuration(seconds).c_str(),
-                        static_cast<double>(pass.rows) / seconds, pass.loss));
+  const std::string skipped =
+      pass.skipped_steps ? Format(", %ld bad steps skipped", pass.skipped_steps) : "";
+  progress_->Say(Format("epoch %ld/%ld  %ld steps in %s, %.0f rows/s, loss %.4f%s", epoch + 1,
+                        epochs, pass.steps, FormatDuration(seconds).c_str(),
+                        static_cast<double>(pass.rows) / seconds, pass.loss, skipped.c_str()));
   progress_->Say(Format("ledger  %ld rows read, %ld rejected, %ld expected, hash %s%s",
                         pass.ledger.read, pass.ledger.rejected, train_->rows(),
                         Hex(pass.ledger.hash).c_str(),
@@ -327,23 +334,33 @@ Status Job::EvaluateTest(Trainer& trainer) {
   return {};
 }
 
-Status Job::Finish() {
-  // Dedicated servers learn here how far the training came.
-  int64_t facts[2] = {leads() ? steps_ : 0, leads() && stopped_ ? 1 : 0};
-  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum(kSetUp, facts));
+Status Job::ShareOutcome() {
+  int64_t facts[3] = {0, 0, 0};
+  if (leads()) {
+    facts[0] = steps_;
+    facts[1] = stopped_ ? 1 : 0;
+    facts[2] = epochs_done_;
+  }
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kControl, "the outcome"}, facts));
   steps_ = facts[0];
   stopped_ = facts[1] != 0;
+  epochs_done_ = facts[2];
+  return {};
+}
+
+Status Job::Finish() {
+  const bool complete = epochs_done_ == loaded_.config.train().epochs();
   TRESTLE_ASSIGN_OR_RETURN(
       const std::string digest,
       ModelDigest(comm_, *node_, plan_.tables, leader_, backend_ ? backend_->Digest() : 0));
-  const ModelInfo info{steps_, !stopped_, Canonical(loaded_.config), statistics_};
+  const ModelInfo info{steps_, complete, Canonical(loaded_.config), statistics_};
   TRESTLE_RETURN_IF_ERROR(SaveModel(comm_, fs_, model_folder(), *node_, plan_.tables,
                                     backend_.get(), leader_, info, digest));
   progress_->Say(Format("model  %s (step %ld)", model_folder().c_str(), steps_));
   progress_->Say("digest " + digest);
   Status written;
   if (leads()) {
-    RunLog::Fields summary = {{"digest", digest}, {"step", steps_}, {"complete", !stopped_}};
+    RunLog::Fields summary = {{"digest", digest}, {"step", steps_}, {"complete", complete}};
     summary.insert(summary.end(), last_metrics_.begin(), last_metrics_.end());
     progress_->Log("end", summary);
     written = WriteFileAtomically(fs_, folder() + "/summary.json", RunLog::ToJson(summary) + "\n");
@@ -366,17 +383,23 @@ Status Job::CheckConfigOf(const ModelInfo& info) const {
   if (meaning(trained) == meaning(loaded_.config)) return {};
   return {StatusCode::kInvalidConfig,
           loaded_.path +
-              ": the model was trained with other `features` or another `model`; use the "
-              "config.textproto of the run that wrote it"};
+              ": the model was trained with another config: other `features` or another `model`; "
+              "use the config.textproto of the run that wrote it"};
 }
 
-Status Job::Evaluate(const std::string& model) {
+Status Job::Evaluate(const std::string& folder) {
+  const std::string model = folder.empty() ? model_folder() : folder;
+  Status possible;
   if (loaded_.config.data().test().empty()) {
-    const Status nothing(StatusCode::kInvalidConfig,
-                         loaded_.path + ": data.test names no files to evaluate");
-    return AgreeOnStatus(comm_, kSetUp, nothing);
+    possible = {StatusCode::kInvalidConfig,
+                loaded_.path + ": data.test names no files to evaluate"};
+  } else if (!fs_.Exists(model + "/model.json")) {
+    possible = {StatusCode::kNotFound,
+                "no model in " + model + " (`trestle train` writes it at its end)"};
   }
-  auto info = LoadModel(comm_, fs_, model.empty() ? model_folder() : model, *node_, backend_.get());
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, possible));
+  TRESTLE_RETURN_IF_ERROR(SetUp("eval"));
+  auto info = LoadModel(comm_, fs_, model, *node_, backend_.get());
   if (!info.ok()) return info.status();
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, CheckConfigOf(*info)));
   statistics_ = info->statistics;

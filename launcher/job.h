@@ -30,10 +30,10 @@ class Job {
  public:
   Job(Communicator& comm, const LoadedConfig& loaded, FileSystem& fs, const Clock& clock);
 
-  // Agrees with the other ranks on everything and builds the parts.
-  Status SetUp(const std::string& command);
   // Trains, evaluates after each epoch, saves the model, prints its digest. kInterrupted if it was
-  // asked to stop; the model so far is then saved as incomplete.
+  // asked to stop: the model so far is then saved, as incomplete unless all epochs were done. A
+  // failure after a whole epoch that leaves the ranks able to talk (bad test data) is returned
+  // after the model was saved as well.
   Status Train();
   // Loads the model in `folder` (empty: <run folder>/model) and evaluates data.test.
   Status Evaluate(const std::string& folder);
@@ -43,8 +43,10 @@ class Job {
   const std::string& folder() const { return loaded_.config.checkpoint().dir(); }
   std::string model_folder() const { return folder() + "/model"; }
 
+  // Agrees with the other ranks on everything and builds the parts.
+  Status SetUp(const std::string& command);
   Status Check();  // config, build, instruction set: the same everywhere
-  Status OpenInput();
+  Status OpenInput(const std::string& command);
   Status ShareStatistics();
   Status OpenRunFolder(const std::string& command);
   Status BuildParts();
@@ -54,7 +56,9 @@ class Job {
   Status TrainEpoch(Trainer& trainer, int64_t epoch);
   Status CheckConfigOf(const ModelInfo& info) const;  // that it is a model of this config
   Status EvaluateTest(Trainer& trainer);
-  Status Finish();  // digest, model, summary
+  Status RunRole();       // a worker's epochs or a server's part in them
+  Status ShareOutcome();  // what dedicated servers learn of how far the training came
+  Status Finish();        // digest, model, summary
   // kInterrupted on all ranks if the leader was stopped.
   Status AgreeOnStop(const std::string& what);
 
@@ -78,6 +82,7 @@ class Job {
   std::unique_ptr<Progress> progress_;
   // What Finish reports.
   int64_t steps_ = 0;
+  int64_t epochs_done_ = 0;
   bool stopped_ = false;
   RunLog::Fields last_metrics_;
 };

@@ -2,13 +2,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <optional>
 
 #include "base/hash.h"
 #include "base/partition.h"
+#include "launcher/model_file.h"
 
 namespace trestle {
 namespace {
@@ -17,79 +19,14 @@ using Json = nlohmann::ordered_json;
 static_assert(std::endian::native == std::endian::little, "files are little endian");
 
 constexpr int kFormat = 1;
-constexpr size_t kFlushBytes = size_t{4} << 20;
-constexpr Operation kSaving{Stream::kControl, "saving the model"};
-constexpr Operation kLoading{Stream::kControl, "loading the model"};
+constexpr Operation kSaving{Stream::kControl, "saving the model", -1, kLongPhase};
+constexpr Operation kLoading{Stream::kControl, "loading the model", -1, kLongPhase};
 
 std::string Hex(uint64_t value) {
   char text[17];
   std::snprintf(text, sizeof(text), "%016lx", value);
   return text;
 }
-
-// Checksum of a file: hashes of its pieces of kFlushBytes, chained, so that it can be streamed.
-class Checksum {
- public:
-  void Add(std::span<const std::byte> piece) { hash_ = Hash64(piece, hash_); }
-  std::string hex() const { return Hex(hash_); }
-
- private:
-  uint64_t hash_ = 0;
-};
-
-std::string ChecksumOf(std::string_view text) {
-  Checksum sum;
-  const auto bytes = std::as_bytes(std::span(text));
-  for (size_t at = 0; at < bytes.size(); at += kFlushBytes) {
-    sum.Add(bytes.subspan(at, std::min(kFlushBytes, bytes.size() - at)));
-  }
-  return sum.hex();
-}
-
-// Appends in pieces of exactly kFlushBytes (the last may be shorter) and counts.
-class FileWriter {
- public:
-  static Result<FileWriter> Create(FileSystem& fs, const std::string& folder, std::string name) {
-    TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(folder + "/" + name));
-    return FileWriter(std::move(file), std::move(name));
-  }
-  Status Write(const void* data, size_t bytes) {
-    const char* from = static_cast<const char*>(data);
-    while (bytes > 0) {
-      const size_t now = std::min(bytes, kFlushBytes - buffer_.size());
-      buffer_.append(from, now);
-      from += now;
-      bytes -= now;
-      if (buffer_.size() == kFlushBytes) TRESTLE_RETURN_IF_ERROR(Flush());
-    }
-    return {};
-  }
-  // What model.json says of the file.
-  Result<Json> Finish() {
-    TRESTLE_RETURN_IF_ERROR(Flush());
-    TRESTLE_RETURN_IF_ERROR(file_->Sync());
-    TRESTLE_RETURN_IF_ERROR(file_->Close());
-    return Json{{"name", name_}, {"bytes", bytes_}, {"checksum", sum_.hex()}};
-  }
-
- private:
-  FileWriter(std::unique_ptr<WritableFile> file, std::string name)
-      : file_(std::move(file)), name_(std::move(name)) {}
-  Status Flush() {
-    if (buffer_.empty()) return {};
-    const auto piece = std::as_bytes(std::span(buffer_));
-    sum_.Add(piece);
-    bytes_ += static_cast<int64_t>(piece.size());
-    TRESTLE_RETURN_IF_ERROR(file_->Append(piece));
-    buffer_.clear();
-    return {};
-  }
-  std::unique_ptr<WritableFile> file_;
-  std::string name_;
-  std::string buffer_;
-  Checksum sum_;
-  int64_t bytes_ = 0;
-};
 
 struct RowHeader {
   uint64_t key;
@@ -102,18 +39,21 @@ size_t RowBytes(int dim, int state_width) {
   return sizeof(RowHeader) + sizeof(float) * static_cast<size_t>(dim + state_width);
 }
 
-std::string ShardName(const std::string& table, int server, int servers) {
-  char suffix[40];
-  std::snprintf(suffix, sizeof(suffix), "-%05d-of-%05d.rows", server, servers);
+std::string ShardName(const std::string& table, int server, int servers, int64_t generation) {
+  char suffix[64];
+  std::snprintf(suffix, sizeof(suffix), "-%05d-of-%05d.g%ld.rows", server, servers, generation);
   return table + suffix;
 }
 
+Json DescribeFile(const std::string& name, const FileFacts& facts) {
+  return {{"name", name}, {"bytes", facts.bytes}, {"checksum", facts.checksum}};
+}
+
 Result<Json> SaveTable(FileSystem& fs, const std::string& folder, Node& node,
-                       const EmbeddingTable& table) {
-  TRESTLE_ASSIGN_OR_RETURN(
-      FileWriter file,
-      FileWriter::Create(fs, folder,
-                         ShardName(table.spec().name, node.server_index(), node.server_count())));
+                       const EmbeddingTable& table, int64_t generation) {
+  const std::string name =
+      ShardName(table.spec().name, node.server_index(), node.server_count(), generation);
+  TRESTLE_ASSIGN_OR_RETURN(auto file, ModelFileWriter::Create(fs, folder + "/" + name));
   const auto write = [&](const RowView& row) -> Status {
     const RowHeader header{row.key.value, row.occurrences, row.samples, row.last_step};
     TRESTLE_RETURN_IF_ERROR(file.Write(&header, sizeof(header)));
@@ -121,32 +61,83 @@ Result<Json> SaveTable(FileSystem& fs, const std::string& folder, Node& node,
     return file.Write(row.state.data(), row.state.size_bytes());
   };
   TRESTLE_RETURN_IF_ERROR(table.ForEachRow(0, kPartitions, write));
-  TRESTLE_ASSIGN_OR_RETURN(Json description, file.Finish());
+  TRESTLE_ASSIGN_OR_RETURN(const FileFacts facts, file.Finish());
+  Json description = DescribeFile(name, facts);
+  description["table"] = table.spec().name;
   description["row_bytes"] = RowBytes(table.spec().dim, table.state_width());
+  description["partitions"] = {ShardBegin(node.server_index(), node.server_count()),
+                               ShardBegin(node.server_index() + 1, node.server_count())};
   return description;
 }
 
-Result<Json> SaveDense(FileSystem& fs, const std::string& folder, DenseBackend& backend) {
-  TRESTLE_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(fs, folder, "dense.f32"));
+Result<Json> SaveDense(FileSystem& fs, const std::string& folder, DenseBackend& backend,
+                       int64_t generation) {
+  const std::string name = "dense.g" + std::to_string(generation) + ".f32";
+  TRESTLE_ASSIGN_OR_RETURN(auto file, ModelFileWriter::Create(fs, folder + "/" + name));
   for (const auto& [slice, values] : backend.State()) {
     TRESTLE_RETURN_IF_ERROR(file.Write(values.data(), values.size_bytes()));
   }
-  return file.Finish();
+  TRESTLE_ASSIGN_OR_RETURN(const FileFacts facts, file.Finish());
+  return DescribeFile(name, facts);
 }
 
 // The files this rank writes, as a JSON list.
-Result<Json> SaveFiles(FileSystem& fs, const std::string& folder, Node& node, DenseBackend* dense) {
+Result<Json> SaveFiles(FileSystem& fs, const std::string& folder, Node& node, DenseBackend* dense,
+                       int64_t generation) {
   Json files = Json::array();
   TRESTLE_RETURN_IF_ERROR(fs.MakeDirectories(folder));
   for (const EmbeddingTable* table : node.tables()) {
-    TRESTLE_ASSIGN_OR_RETURN(Json file, SaveTable(fs, folder, node, *table));
+    TRESTLE_ASSIGN_OR_RETURN(Json file, SaveTable(fs, folder, node, *table, generation));
     files.push_back(std::move(file));
   }
   if (dense) {
-    TRESTLE_ASSIGN_OR_RETURN(Json file, SaveDense(fs, folder, *dense));
+    TRESTLE_ASSIGN_OR_RETURN(Json file, SaveDense(fs, folder, *dense, generation));
     files.push_back(std::move(file));
   }
   return files;
+}
+
+// The generation in a file's name, "item-00000-of-00001.g2.rows"; 0 for other files.
+int64_t GenerationOf(const std::string& name) {
+  if (!name.ends_with(".rows") && !name.ends_with(".f32")) return 0;
+  const size_t end = name.rfind('.');
+  const size_t begin = name.rfind(".g", end - 1);
+  if (begin == std::string::npos) return 0;
+  int64_t generation = 0;
+  std::from_chars(name.data() + begin + 2, name.data() + end, generation);
+  return generation;
+}
+
+// One more than that of any file in the folder. The leader's, on all ranks.
+Result<int64_t> NextGeneration(Communicator& comm, FileSystem& fs, const std::string& folder,
+                               bool leads) {
+  int64_t generation = 0;
+  Status listed;
+  if (leads) {
+    listed = fs.MakeDirectories(folder);
+    auto names = listed.ok() ? fs.List(folder) : Result<std::vector<std::string>>(listed);
+    listed = names.status();
+    if (names.ok()) {
+      for (const std::string& name : *names) {
+        generation = std::max(generation, GenerationOf(name));
+      }
+      ++generation;
+    }
+  }
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm, kSaving, listed));
+  TRESTLE_RETURN_IF_ERROR(comm.AllReduceSum(kSaving, std::span(&generation, 1)));
+  return generation;
+}
+
+Status RemoveOlder(FileSystem& fs, const std::string& folder, int64_t generation) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto names, fs.List(folder));
+  for (const std::string& name : names) {
+    const int64_t of_file = GenerationOf(name);
+    if (of_file == 0 || of_file >= generation) continue;
+    TRESTLE_RETURN_IF_ERROR(
+        fs.Remove(folder + "/" + name).Wrap("the model is saved, but an older file stays"));
+  }
+  return {};
 }
 
 Json DescribeDense(DenseBackend& backend) {
@@ -212,20 +203,8 @@ Result<Json> ReadModelJson(FileSystem& fs, const std::string& folder) {
   return model;
 }
 
-// A file's bytes, checked against what model.json says of it.
-Result<std::string> ReadChecked(FileSystem& fs, const std::string& folder, const Json& file) {
-  const std::string path = folder + "/" + file.at("name").get<std::string>();
-  TRESTLE_ASSIGN_OR_RETURN(std::string text, fs.Read(path));
-  const auto bytes = file.at("bytes").get<int64_t>();
-  if (static_cast<int64_t>(text.size()) != bytes) {
-    return Corrupt(
-        path, std::to_string(bytes) + " bytes expected, " + std::to_string(text.size()) + " found");
-  }
-  if (const std::string sum = ChecksumOf(text); sum != file.at("checksum")) {
-    return Corrupt(path, "checksum " + file.at("checksum").get<std::string>() + " expected, " +
-                             sum + " found");
-  }
-  return text;
+FileFacts FactsOf(const Json& file) {
+  return {file.at("bytes").get<int64_t>(), file.at("checksum").get<std::string>()};
 }
 
 Status OtherConfig(const std::string& folder, const std::string& what) {
@@ -249,43 +228,94 @@ Status CheckTable(const std::string& folder, const Json& model, const TableSpec&
   return OtherConfig(folder, "it has no table " + spec.name);
 }
 
-// Inserts the rows of this server's partitions.
-Status LoadRows(const std::string& path, const std::string& text, Node& node,
-                EmbeddingTable& table) {
-  const int dim = table.spec().dim;
-  const size_t row_bytes = RowBytes(dim, table.state_width());
-  if (text.size() % row_bytes != 0)
-    return Corrupt(path, "not a whole number of rows of this table");
-  std::vector<float> values(static_cast<size_t>(dim + table.state_width()));
-  for (size_t at = 0; at < text.size(); at += row_bytes) {
+// Takes a file's pieces and inserts the rows of this server's partitions.
+class RowLoader {
+ public:
+  RowLoader(std::string path, const Node& node, EmbeddingTable* table)
+      : path_(std::move(path)),
+        node_(node),
+        table_(table),
+        values_(static_cast<size_t>(table->spec().dim + table->state_width())),
+        row_bytes_(RowBytes(table->spec().dim, table->state_width())) {}
+
+  Status Take(std::string_view piece) {
+    carry_.append(piece);
+    size_t at = 0;
+    for (; at + row_bytes_ <= carry_.size(); at += row_bytes_) {
+      TRESTLE_RETURN_IF_ERROR(Insert(carry_.data() + at).Wrap(path_));
+    }
+    carry_.erase(0, at);
+    return {};
+  }
+  Status Finish() const {
+    return carry_.empty() ? Status() : Corrupt(path_, "not a whole number of rows of this table");
+  }
+
+ private:
+  Status Insert(const char* row) {
     RowHeader header;
-    std::memcpy(&header, text.data() + at, sizeof(header));
+    std::memcpy(&header, row, sizeof(header));
     const Key key{header.key};
-    if (ShardOf(PartitionOf(key), node.server_count()) != node.server_index()) continue;
-    std::memcpy(values.data(), text.data() + at + sizeof(header), values.size() * sizeof(float));
-    const std::span<const float> all(values);
-    const Status inserted = table.Insert({key, all.first(dim), all.subspan(dim), header.occurrences,
-                                          header.samples, header.last_step});
-    TRESTLE_RETURN_IF_ERROR(inserted.Wrap(path));
+    if (ShardOf(PartitionOf(key), node_.server_count()) != node_.server_index()) return {};
+    std::memcpy(values_.data(), row + sizeof(header), values_.size() * sizeof(float));
+    const std::span<const float> all(values_);
+    const auto dim = static_cast<size_t>(table_->spec().dim);
+    return table_->Insert({key, all.first(dim), all.subspan(dim), header.occurrences,
+                           header.samples, header.last_step});
+  }
+
+  const std::string path_;
+  const Node& node_;
+  EmbeddingTable* const table_;
+  std::vector<float> values_;
+  const size_t row_bytes_;
+  std::string carry_;  // the beginning of a row whose end is in the next piece
+};
+
+// Whether a file holds rows of partitions that this server owns.
+bool Concerns(const Node& node, const Json& file) {
+  const auto begin = file.at("partitions").at(0).get<uint32_t>();
+  const auto end = file.at("partitions").at(1).get<uint32_t>();
+  return begin < ShardBegin(node.server_index() + 1, node.server_count()) &&
+         end > ShardBegin(node.server_index(), node.server_count());
+}
+
+Status LoadTable(FileSystem& fs, const std::string& folder, const Json& model, Node& node,
+                 EmbeddingTable* table) {
+  for (const Json& file : model["files"]) {
+    if (!file.contains("table") || file["table"] != table->spec().name) continue;
+    if (file.at("row_bytes") != RowBytes(table->spec().dim, table->state_width())) {
+      return OtherConfig(folder, "table " + table->spec().name + " has another optimizer there");
+    }
+    if (!Concerns(node, file)) continue;
+    const std::string path = folder + "/" + file.at("name").get<std::string>();
+    RowLoader loader(path, node, table);
+    TRESTLE_RETURN_IF_ERROR(ReadModelFile(
+        fs, path, FactsOf(file), [&](std::string_view piece) { return loader.Take(piece); }));
+    TRESTLE_RETURN_IF_ERROR(loader.Finish());
   }
   return {};
 }
 
-Status LoadDense(const std::string& path, const std::string& text, DenseBackend& backend) {
-  size_t at = 0;
-  for (auto& [slice, values] : backend.State()) {
-    if (at + values.size_bytes() > text.size()) return Corrupt(path, "too short");
-    std::memcpy(values.data(), text.data() + at, values.size_bytes());
-    at += values.size_bytes();
+Status LoadDense(FileSystem& fs, const std::string& folder, const Json& model,
+                 DenseBackend& backend) {
+  for (const Json& file : model["files"]) {
+    if (file.contains("table")) continue;
+    const std::string path = folder + "/" + file.at("name").get<std::string>();
+    std::string text;
+    TRESTLE_RETURN_IF_ERROR(ReadModelFile(fs, path, FactsOf(file), [&](std::string_view piece) {
+      text.append(piece);
+      return Status();
+    }));
+    size_t at = 0;
+    for (auto& [slice, values] : backend.State()) {
+      if (at + values.size_bytes() > text.size()) return Corrupt(path, "too short");
+      std::memcpy(values.data(), text.data() + at, values.size_bytes());
+      at += values.size_bytes();
+    }
+    return at == text.size() ? Status() : Corrupt(path, "too long");
   }
-  return at == text.size() ? Status() : Corrupt(path, "too long");
-}
-
-bool IsShardOf(const std::string& file, const std::string& table) {
-  const std::string prefix = table + "-";
-  constexpr size_t kSuffix = sizeof("00000-of-00000.rows") - 1;
-  return file.size() == prefix.size() + kSuffix && file.starts_with(prefix) &&
-         file.ends_with(".rows");
+  return Corrupt(folder + "/model.json", "lists no file of the network");
 }
 
 Status LoadFiles(FileSystem& fs, const std::string& folder, const Json& model, Node& node,
@@ -296,23 +326,10 @@ Status LoadFiles(FileSystem& fs, const std::string& folder, const Json& model, N
   if (backend && model["dense"] != DescribeDense(*backend)) {
     return OtherConfig(folder, "its network has other parameters");
   }
-  for (const Json& file : model["files"]) {
-    const auto name = file.at("name").get<std::string>();
-    const std::string path = folder + "/" + name;
-    EmbeddingTable* table = nullptr;
-    for (EmbeddingTable* candidate : node.tables()) {
-      if (IsShardOf(name, candidate->spec().name)) table = candidate;
-    }
-    const bool dense = name == "dense.f32" && backend;
-    if (!table && !dense) continue;
-    if (table && file.at("row_bytes") != RowBytes(table->spec().dim, table->state_width())) {
-      return OtherConfig(folder, "table " + table->spec().name + " has another optimizer there");
-    }
-    TRESTLE_ASSIGN_OR_RETURN(const std::string text, ReadChecked(fs, folder, file));
-    if (table) TRESTLE_RETURN_IF_ERROR(LoadRows(path, text, node, *table));
-    if (dense) TRESTLE_RETURN_IF_ERROR(LoadDense(path, text, *backend));
+  for (EmbeddingTable* table : node.tables()) {
+    TRESTLE_RETURN_IF_ERROR(LoadTable(fs, folder, model, node, table));
   }
-  return {};
+  return backend ? LoadDense(fs, folder, model, *backend) : Status();
 }
 
 // The library throws where a value has another type than asked for: a damaged model.json.
@@ -345,7 +362,7 @@ Result<std::string> ModelDigest(Communicator& comm, Node& node, const std::vecto
   const auto tables = node.tables();
   for (size_t t = 0; t < tables.size(); ++t) sums[t] = static_cast<int64_t>(tables[t]->Digest());
   if (comm.rank() == leader) sums.back() = static_cast<int64_t>(dense_digest);
-  TRESTLE_RETURN_IF_ERROR(comm.AllReduceSum({Stream::kControl, "digest"}, sums));
+  TRESTLE_RETURN_IF_ERROR(comm.AllReduceSum({Stream::kControl, "digest", -1, kLongPhase}, sums));
   std::string text;
   for (size_t t = 0; t < specs.size(); ++t) {
     text += specs[t].name + "=" + Hex(static_cast<uint64_t>(sums[t])) + ";";
@@ -358,11 +375,8 @@ Status SaveModel(Communicator& comm, FileSystem& fs, const std::string& folder, 
                  const std::vector<TableSpec>& specs, DenseBackend* backend, Rank leader,
                  const ModelInfo& info, const std::string& digest) {
   const bool leads = comm.rank() == leader;
-  // An older model in the folder stops being one before its files change.
-  Status cleared;
-  if (leads && fs.Exists(folder + "/model.json")) cleared = fs.Remove(folder + "/model.json");
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm, kSaving, cleared));
-  auto mine = SaveFiles(fs, folder, node, leads ? backend : nullptr);
+  TRESTLE_ASSIGN_OR_RETURN(const int64_t generation, NextGeneration(comm, fs, folder, leads));
+  auto mine = SaveFiles(fs, folder, node, leads ? backend : nullptr, generation);
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm, kSaving, mine.status()));
   TRESTLE_ASSIGN_OR_RETURN(const auto all, comm.Gather(kSaving, mine->dump(), leader));
   Status written;
@@ -383,6 +397,7 @@ Status SaveModel(Communicator& comm, FileSystem& fs, const std::string& folder, 
       for (Json& file : Json::parse(files)) model["files"].push_back(std::move(file));
     }
     written = WriteFileAtomically(fs, folder + "/model.json", Seal(std::move(model)));
+    if (written.ok()) written = RemoveOlder(fs, folder, generation);
   }
   return AgreeOnStatus(comm, kSaving, written);
 }
@@ -398,7 +413,9 @@ Result<std::string> StoredDigest(FileSystem& fs, const std::string& folder) {
   return CatchJsonErrors(folder, [&]() -> Result<std::string> {
     TRESTLE_ASSIGN_OR_RETURN(const Json model, ReadModelJson(fs, folder));
     for (const Json& file : model["files"]) {
-      TRESTLE_ASSIGN_OR_RETURN(const std::string text, ReadChecked(fs, folder, file));
+      const std::string path = folder + "/" + file.at("name").get<std::string>();
+      TRESTLE_RETURN_IF_ERROR(
+          ReadModelFile(fs, path, FactsOf(file), [](std::string_view) { return Status(); }));
     }
     return model["digest"].get<std::string>();
   });

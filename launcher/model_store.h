@@ -3,16 +3,18 @@
 // used here.)
 //
 //   model/model.json                       what, how large, checksums, digest, effective config
-//   model/<table>-00001-of-00003.rows      one file a table and server: rows in the order of
+//   model/<table>-00000-of-00003.g2.rows   one file a table and server: rows in the order of
 //                                          partitions, each u64 key, u64 occurrences, u64 samples,
 //                                          i64 last step, f32 weights[dim], f32 state[state_width];
 //                                          little endian
-//   model/dense.f32                        the backend's State(), vector after vector, likewise
+//   model/dense.g2.f32                     the backend's State(), vector after vector, likewise
 //
-// model.json is written last, atomically: a folder without it is no model. It carries the checksum
-// of every file and, last, its own.
-// Collective: Save, Load and ModelDigest by all ranks. Errors, agreed on by all ranks: kIoError,
-// kNotFound, kCorrupt (file, expected, found), kInvalidConfig for a model of another config.
+// model.json is replaced last, atomically, and lists the files that are the model: a folder without
+// it is no model, and a model that is written over an older one is the older one until then (g2 is
+// the generation, never that of a file that is there). Files of older generations are removed
+// afterwards. model.json carries the checksum of every file and, last, its own. Collective: Save,
+// Load and ModelDigest by all ranks. Errors, agreed on by all ranks: kIoError, kNotFound, kCorrupt
+// (file, expected, found), kInvalidConfig for a model of another config.
 #pragma once
 
 #include <cstdint>

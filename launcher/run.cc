@@ -11,6 +11,7 @@
 #include "comm/thread_communicator.h"
 #include "launcher/job.h"
 #include "launcher/report_error.h"
+#include "launcher/signals.h"
 
 namespace trestle {
 namespace {
@@ -31,6 +32,7 @@ bool BreaksTheJob(StatusCode code) {
 
 template <class Body>
 Status RunJob(const Result<LoadedConfig>& config, Body body) {
+  const StopSignals signals;  // before MPI's threads start
   UseOneOpenMpThread();
   auto comm = MakeCommunicator(config);
   Status status = comm.status();
@@ -48,17 +50,11 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
 }  // namespace
 
 Status RunTrain(const RunOptions& options) {
-  return RunJob(options.config, [](Job& job) -> Status {
-    TRESTLE_RETURN_IF_ERROR(job.SetUp("train"));
-    return job.Train();
-  });
+  return RunJob(options.config, [](Job& job) { return job.Train(); });
 }
 
 Status RunEval(const RunOptions& options) {
-  return RunJob(options.config, [&](Job& job) -> Status {
-    TRESTLE_RETURN_IF_ERROR(job.SetUp("eval"));
-    return job.Evaluate(options.model_dir);
-  });
+  return RunJob(options.config, [&](Job& job) { return job.Evaluate(options.model_dir); });
 }
 
 Status PrintDigest(const std::string& model_dir) {

@@ -23,7 +23,8 @@ class Buffer {
   std::span<T> Reset(size_t size) {
     if (size > capacity_) {
       const size_t capacity = size + size / 4;
-      data_.reset();  // before the larger one, so that both never exist at once
+      capacity_ = size_ = 0;  // should the allocation throw
+      data_.reset();          // before the larger one, so that both never exist at once
       data_.reset(static_cast<T*>(::operator new(capacity * sizeof(T), kAlignment)));
       capacity_ = capacity;
     }

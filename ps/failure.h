@@ -5,10 +5,27 @@
 #pragma once
 
 #include <mutex>
+#include <new>
+#include <string>
 
 #include "base/status.h"
 
 namespace trestle {
+
+// Runs a part of a step that only this rank computes; running out of memory in it is a failure like
+// any other, and so reaches all ranks.
+template <class Body>
+Status WithinMemory(const std::string& where, Body body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return Status(
+               StatusCode::kOutOfMemory,
+               "no memory for a step's keys, rows or gradients; use a smaller batch.rows or more "
+               "ranks")
+        .Wrap(where);
+  }
+}
 
 class FailureBox {
  public:

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "ps/agreement.h"
+#include "ps/failure.h"
 #include "ps/parallel.h"
 
 namespace trestle {
@@ -32,16 +33,27 @@ GradientExchange::GradientExchange(Communicator& comm, const Topology& topology,
 
 Result<PushOutcome> GradientExchange::Push(Step* step, bool bad, const Status& local) {
   if (topology_.is_worker() && local.ok()) FinishSums(topology_, step);
-  if (topology_.alone()) return PushAlone(step, bad, local);
+  if (topology_.alone()) {
+    Result<PushOutcome> outcome = PushOutcome{};
+    const Status within = WithinMemory("push", [&] {
+      outcome = PushAlone(step, bad, local);
+      return Status();
+    });
+    if (!within.ok()) return within;
+    return outcome;
+  }
   const Operation op{Stream::kRows, "push", step->header.step};
   const size_t ranks = static_cast<size_t>(topology_.ranks);
   std::vector<Verdict> own(ranks);
   Status failure = local;
   if (topology_.is_worker() && local.ok() && !bad) {
-    const Status terms = SumTables(*step);
-    bad = !terms.ok();
-    if (bad && topology_.fail_bad_steps) failure = terms;
-    if (!bad) Encode(*step);
+    const Status terms = WithinMemory(Where(op), [&] {
+      TRESTLE_RETURN_IF_ERROR(SumTables(*step));
+      Encode(*step);
+      return Status();
+    });
+    bad = terms.code() == StatusCode::kNumeric;
+    if (!terms.ok() && (!bad || topology_.fail_bad_steps)) failure = terms;
   }
   for (size_t r = 0; r < ranks; ++r) {
     own[r].flags = (failure.ok() ? 0u : uint32_t{kFailed}) | (bad ? uint32_t{kBad} : 0u);
@@ -55,7 +67,7 @@ Result<PushOutcome> GradientExchange::Push(Step* step, bool bad, const Status& l
   if (AnyVerdict(verdicts, kBad)) return PushOutcome{false};
 
   TRESTLE_RETURN_IF_ERROR(ExchangePayloads(op, verdicts, *step));
-  const Status pushed = PushTables(step).Wrap(Where(op));
+  const Status pushed = WithinMemory(Where(op), [&] { return PushTables(step).Wrap(Where(op)); });
   std::fill(own.begin(), own.end(), Verdict{});
   for (Verdict& verdict : own) verdict.flags = pushed.ok() ? 0u : uint32_t{kFailed};
   TRESTLE_ASSIGN_OR_RETURN(const auto results, ExchangeVerdicts(comm_, op, own));

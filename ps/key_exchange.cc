@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "ps/agreement.h"
+#include "ps/failure.h"
 
 namespace trestle {
 namespace {
@@ -59,25 +60,28 @@ Status KeyExchange::Prepare(const StepHeader* header, std::vector<LaneKeys> lane
 
 Status KeyExchange::Run(const StepHeader* header, std::vector<LaneKeys> lanes, const Status& local,
                         Step* step) {
-  const Operation op{Stream::kKeys, "keys", header ? header->step : -1};
+  const Operation op{Stream::kKeys, "keys", header ? header->step : last_step_ + 1};
   // What the main thread failed with is known to all ranks by now or is about to be; whoever of
   // them is inside this Prepare already must not be left alone with it.
-  const Status own = local.ok() ? main_failure_.Get() : local;
+  Status own = local.ok() ? main_failure_.Get() : local;
   step->pulled = false;
   step->unique_keys = step->occurrences = step->unseen_keys = step->unseen_occurrences = 0;
   step->header = {};
   step->worker.resize(topology_.tables());
   step->server.resize(topology_.tables());
-  if (header && own.ok()) BuildWorker(*header, std::move(lanes), step);
+  if (header && own.ok()) {
+    own = WithinMemory(Where(op), [&] { return BuildWorker(*header, std::move(lanes), step); });
+  }
   if (topology_.alone()) return own;
   TRESTLE_RETURN_IF_ERROR(ExchangeRecords(op, header, own, step));
+  last_step_ = step->header.step;
   return step->has_keys() ? ExchangeKeys(op, step) : Ok();
 }
 
-void KeyExchange::BuildWorker(const StepHeader& header, std::vector<LaneKeys> lanes, Step* step) {
+Status KeyExchange::BuildWorker(const StepHeader& header, std::vector<LaneKeys> lanes, Step* step) {
   step->header = {header.action, header.step, header.rows, header.rejected, header.stop_requested};
   step->lanes = std::move(lanes);
-  if (!step->has_keys()) return;
+  if (!step->has_keys()) return {};
   worker_builder_.Build(step->lanes, step->training(), &step->worker);
   step->sums.resize(topology_.tables());
   for (size_t t = 0; t < topology_.tables(); ++t) {
@@ -88,7 +92,7 @@ void KeyExchange::BuildWorker(const StepHeader& header, std::vector<LaneKeys> la
     step->sums[t].Reset(size_t{table.positions()} * static_cast<size_t>(topology_.dims[t]));
   }
   step->sums_started.assign(step->lanes.size() * topology_.tables(), 0);
-  LayOutRows(topology_, step);
+  return LayOutRows(topology_, step);
 }
 
 Status KeyExchange::ExchangeRecords(const Operation& op, const StepHeader* header,
@@ -112,13 +116,14 @@ Status KeyExchange::ExchangeRecords(const Operation& op, const StepHeader* heade
     failed = failed || (records[r].flags & kFailed) != 0;
   }
   if (failed) return AgreeOnFailure(comm_, op, local);
-  return Agree(records, &step->header).Wrap(Where(op));
+  // All ranks see the same records; the lowest says what is wrong with them.
+  const Status agreed = Agree(records, &step->header).Wrap(Where(op));
+  return agreed.ok() ? Status() : AgreeOnFailure(comm_, op, agreed);
 }
 
 void KeyExchange::WriteRecord(const StepHeader* header, bool failed, const Step& step, size_t to,
                               std::byte* out) const {
   StepRecord record;
-  record.tables = static_cast<uint32_t>(topology_.tables());
   if (failed) record.flags |= kFailed;
   if (header) {
     record.flags |= kWorker | (header->stop_requested ? kStopRequested : 0u);
@@ -143,11 +148,6 @@ Status KeyExchange::ReadRecord(size_t from, StepRecord* record) {
   const size_t bytes = sizeof(StepRecord) + topology_.tables() * sizeof(uint64_t);
   const std::byte* in = Extract(records_in_.data() + from * bytes, record, 1);
   TRESTLE_RETURN_IF_ERROR(CheckMagic(record->magic, from));
-  if (record->tables != topology_.tables()) {
-    return {StatusCode::kMismatch, "rank " + std::to_string(from) + " has " +
-                                       std::to_string(record->tables) + " tables, this one " +
-                                       std::to_string(topology_.tables())};
-  }
   for (size_t t = 0; t < topology_.tables(); ++t) {
     uint64_t count = 0;
     in = Extract(in, &count, 1);

@@ -31,7 +31,7 @@ class KeyExchange {
  private:
   Status Run(const StepHeader* header, std::vector<LaneKeys> lanes, const Status& local,
              Step* step);
-  void BuildWorker(const StepHeader& header, std::vector<LaneKeys> lanes, Step* step);
+  Status BuildWorker(const StepHeader& header, std::vector<LaneKeys> lanes, Step* step);
   // Message 1. counts_[rank][table] is then what that rank will ask of this one.
   Status ExchangeRecords(const Operation& op, const StepHeader* header, const Status& local,
                          Step* step);
@@ -44,6 +44,7 @@ class KeyExchange {
 
   Communicator& comm_;
   const Topology& topology_;
+  int64_t last_step_ = 0;  // agreed on
   const FailureBox& main_failure_;
   WorkerKeysBuilder worker_builder_;
   Deduplicator server_dedup_;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ps/agreement.h"
+#include "ps/failure.h"
 #include "ps/parallel.h"
 
 namespace trestle {
@@ -24,12 +25,14 @@ void AddUnseen(const KeyCounts& counts, Step* step) {
 Status RowExchange::Pull(Step* step) {
   const Operation op{Stream::kRows, "pull", step->header.step};
   step->pulled = true;
-  if (topology_.alone()) return PullAlone(step).Wrap(Where(op));
+  if (topology_.alone()) {
+    return WithinMemory(Where(op), [&] { return PullAlone(step).Wrap(Where(op)); });
+  }
 
   Verdict verdict;
   Status local;
   if (topology_.is_server()) {
-    local = PullTables(step).Wrap(Where(op));
+    local = WithinMemory(Where(op), [&] { return PullTables(step).Wrap(Where(op)); });
     if (!local.ok()) verdict.flags |= kFailed;
     LayOutReplies(*step);
     for (size_t w = 0; w < topology_.workers.size(); ++w) {

@@ -16,7 +16,7 @@ constexpr size_t kPrefetch =
 
 }  // namespace
 
-void LayOutRows(const Topology& topology, Step* step) {
+Status LayOutRows(const Topology& topology, Step* step) {
   const size_t servers = topology.servers.size();
   std::vector<uint32_t> counts(topology.tables());
   step->layouts.resize(servers);
@@ -29,7 +29,12 @@ void LayOutRows(const Topology& topology, Step* step) {
     step->section_begin.push_back(step->section_begin.back() + PadTo(step->layouts[s].bytes(), 64));
   }
   const size_t bytes = step->section_begin.back();
-  CHECK_LE(bytes / sizeof(float), std::numeric_limits<uint32_t>::max()) << "rows of one step";
+  if (bytes / sizeof(float) > std::numeric_limits<uint32_t>::max()) {
+    return {
+        StatusCode::kInvalidConfig,
+        "a step's embedding rows are " + std::to_string(bytes) +
+            " bytes on one worker, 16 GiB are allowed; use a smaller batch.rows or more workers"};
+  }
   step->rows.Reset(bytes);
 
   step->row_of.resize(topology.tables());
@@ -48,6 +53,7 @@ void LayOutRows(const Topology& topology, Step* step) {
     const std::span<uint32_t> row_of = step->row_of[t].Reset(table.positions());
     for (size_t p = 0; p < row_of.size(); ++p) row_of[p] = row_of_key[table.key_of[p]];
   }
+  return {};
 }
 
 namespace {

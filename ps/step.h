@@ -58,7 +58,7 @@ struct Step {
 };
 
 // Lays out `rows` and finds each position's row in it. After worker tables are built.
-void LayOutRows(const Topology& topology, Step* step);
+Status LayOutRows(const Topology& topology, Step* step);
 
 // Clears the sums of lanes and tables that no gradient was added to.
 void FinishSums(const Topology& topology, Step* step);

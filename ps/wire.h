@@ -10,8 +10,10 @@
 //
 // Stream kRows, phase "pull" (main thread):
 //   3. every rank -> every rank: Verdict; and from a server to a worker, after it, RowLayout:
-//        float rows[n, dim] of each table, in the order of the keys in 2, each table padded to 64
-//        bytes in evaluation: of each table a bit a key, 1 where it has no row, padded to 8 bytes
+//        float rows[n, dim] of each table, in the order of the keys in 2, padded to 64 bytes a
+//        table
+//
+//        and in evaluation: of each table a bit a key, 1 where it has no row, padded to 8 bytes
 //
 // Stream kRows, phase "push" (main thread):
 //   4. every rank -> every rank: Verdict, with the size of 5 for the receiver
@@ -47,7 +49,7 @@ struct StepRecord {
   uint32_t magic = kWireMagic;
   uint32_t flags = 0;
   int32_t action = 0;
-  uint32_t tables = 0;
+  uint32_t unused = 0;
   int64_t step = 0;
   int64_t rows = 0;
   int64_t rejected = 0;

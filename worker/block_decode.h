@@ -2,8 +2,9 @@
 //
 // Integers become their 64-bit two's complement, strings StringKey(text, table seed), a missing id
 // or group MissingKey(table seed). A row is bad if: its label is not 0 or 1; a list holds a null
-// item; lists that go in step differ in length; a number is NaN, infinite, beyond float, or missing
-// without a substitute. Bad rows keep their place with some value; the reader leaves them out.
+// item; lists that go in step differ in length; a number is NaN, infinite, beyond float (after
+// its transform or its scaling), or missing without a substitute. Bad rows keep their place with
+// some value; the reader leaves them out.
 //
 // Thread safety: pure functions.
 #pragma once
@@ -58,7 +59,7 @@ std::vector<float> DecodeLabels(const arrow::ChunkedArray& column, const std::st
 void DecodeNumeric(const arrow::ChunkedArray& column, const NumericColumn& spec,
                    const NumericStatistics& statistics, size_t index, size_t width,
                    std::vector<float>* block, BadRows* bad);
-// Statistics of the finite cells after the transform.
+// Statistics of the cells after the transform; only of those that fit a float.
 NumericStatistics ColumnStatistics(const arrow::ChunkedArray& column, const NumericColumn& spec);
 
 }  // namespace trestle

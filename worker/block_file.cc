@@ -24,8 +24,8 @@ Result<std::shared_ptr<const BlockFile>> OpenBlockFile(const std::string& path) 
   return Status(StatusCode::kInvalidData,
                 path +
                     ": is neither Parquet nor an Arrow IPC file; convert it to Parquet, with "
-                    "DuckDB for example: COPY (FROM 'in.csv') TO 'out.parquet' "
-                    "(ROW_GROUP_SIZE 65536)");
+                    "DuckDB for example: COPY (FROM '" +
+                    path + "') TO '" + path + ".parquet' (ROW_GROUP_SIZE 65536)");
 }
 
 }  // namespace trestle

@@ -112,10 +112,11 @@ void DecodeNumeric(const arrow::ChunkedArray& column, const NumericColumn& spec,
       return;
     }
     const double cell = is_null ? static_cast<double>(*spec.missing) : x;
-    const auto value = static_cast<float>(scale(Transform(spec.transform, cell)));
+    const double transformed = Transform(spec.transform, cell);
+    const auto value = static_cast<float>(scale(transformed));
     if (!std::isfinite(cell)) {
       bad->Add(row, spec.column, spec.column + " is " + Text(cell));
-    } else if (!std::isfinite(value)) {
+    } else if (!FitsFloat(transformed) || !std::isfinite(value)) {
       bad->Add(row, spec.column, spec.column + " " + Text(cell) + " does not fit a float");
     } else {
       (*block)[static_cast<size_t>(row) * width + index] = value;
@@ -129,7 +130,8 @@ NumericStatistics ColumnStatistics(const arrow::ChunkedArray& column, const Nume
   VisitNumbers(column, [&](int64_t, bool is_null, double x) {
     if (is_null && !spec.missing) return;
     const double cell = is_null ? static_cast<double>(*spec.missing) : x;
-    if (std::isfinite(cell)) cells.push_back(Transform(spec.transform, cell));
+    const double transformed = Transform(spec.transform, cell);
+    if (FitsFloat(transformed)) cells.push_back(transformed);
   });
   NumericStatistics statistics;
   if (cells.empty()) return statistics;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <set>
 
 #include "base/hash.h"
@@ -78,14 +79,16 @@ class FileDataset final : public Dataset {
     return hash;
   }
 
+  // Walks all rows, a minute for 10^10 of them: at the first call only.
   uint64_t ExpectedHash() const override {
-    uint64_t hash = 0;
-    for (size_t f = 0; f < files_.size(); ++f) {
-      for (int64_t row = 0; row < files_[f].rows; ++row) {
-        hash += LedgerHash(f, static_cast<uint64_t>(row));
+    std::call_once(hash_once_, [this] {
+      for (size_t f = 0; f < files_.size(); ++f) {
+        for (int64_t row = 0; row < files_[f].rows; ++row) {
+          expected_hash_ += LedgerHash(f, static_cast<uint64_t>(row));
+        }
       }
-    }
-    return hash;
+    });
+    return expected_hash_;
   }
 
   Result<std::vector<std::vector<NumericStatistics>>> BlockStatistics(int64_t begin,
@@ -147,6 +150,8 @@ class FileDataset final : public Dataset {
   std::vector<std::shared_ptr<const BlockFile>> sources_;
   std::vector<Place> blocks_;
   int64_t rows_ = 0;
+  mutable std::once_flag hash_once_;
+  mutable uint64_t expected_hash_ = 0;
 };
 
 // Collects what is wrong; its code is kNotFound if files are missing and nothing else is wrong.
@@ -178,10 +183,24 @@ class Problems {
   std::vector<std::string> texts_;
 };
 
-// Files of all patterns, each once.
+// A file as it was first named.
+struct FirstName {
+  std::string path;
+  std::string pattern;
+};
+
+std::string NamedTwice(const FirstName& first, const FirstName& second) {
+  const std::string text = second.path == first.path
+                               ? second.path + ": named twice"
+                               : second.path + ": is the same file as " + first.path;
+  return text + ", by \"" + first.pattern + "\" and \"" + second.pattern +
+         "\"; its rows would be read twice";
+}
+
+// Files of all patterns, each once, whatever the spellings of its path and the links to it.
 std::vector<std::string> FindFiles(const std::vector<std::string>& patterns, Problems* problems) {
   std::vector<std::string> paths;
-  std::map<std::string, std::string> seen;  // path -> pattern
+  std::map<std::filesystem::path, FirstName> seen;  // by canonical path
   for (const std::string& pattern : patterns) {
     const auto found = FileSystem::Local().Glob(pattern);
     if (!found.ok()) {
@@ -192,13 +211,14 @@ std::vector<std::string> FindFiles(const std::vector<std::string>& patterns, Pro
       problems->Add(StatusCode::kNotFound, pattern + ": no such file, and no file matches it");
     }
     for (const std::string& path : *found) {
-      const auto [it, fresh] = seen.try_emplace(path, pattern);
+      std::error_code error;
+      auto canonical = std::filesystem::canonical(path, error);
+      if (error) canonical = path;  // opening it says what is wrong
+      const auto [it, fresh] = seen.try_emplace(canonical, FirstName{path, pattern});
       if (fresh) {
         paths.push_back(path);
       } else {
-        problems->Add(StatusCode::kInvalidData, path + ": named twice, by \"" + it->second +
-                                                    "\" and \"" + pattern +
-                                                    "\"; its rows would be read twice");
+        problems->Add(StatusCode::kInvalidData, NamedTwice(it->second, {path, pattern}));
       }
     }
   }

@@ -25,7 +25,6 @@
 
 #include "base/filesystem.h"
 #include "base/status.h"
-#include "base/thread_pool.h"
 #include "base/types.h"
 #include "worker/data.pb.h"
 #include "worker/lane_rows.h"
@@ -102,9 +101,11 @@ struct PlanOptions {
   int64_t epoch = 0;
   int64_t batch_rows = 4096;
   int lanes = 16;
-  int first_lane = 0, end_lane = 16;          // this worker's
-  int64_t first_step = 0;                     // resume: skips by counting; the ledger starts at 0
-  std::vector<NumericStatistics> statistics;  // per Schema::numeric; may be empty if none is scaled
+  int first_lane = 0, end_lane = 16;  // this worker's
+  int64_t first_step = 0;             // resume: skips by counting; the ledger starts at 0
+  // Per Schema::numeric; may be empty if none is scaled. Those of scaled columns are finite, or
+  // OpenLanes fails with kInvalidData.
+  std::vector<NumericStatistics> statistics;
   // The first 1,000 rejects are appended to this file as file<TAB>row<TAB>column<TAB>reason, rows
   // counted from 0 in the file; empty: none.
   std::string reject_path;
@@ -121,8 +122,7 @@ class LaneReader {
   virtual const std::string& first_reject() const = 0;
 };
 
-// `pool` decodes lanes in parallel; null: on the caller.
 Result<std::unique_ptr<LaneReader>> OpenLanes(const Dataset& dataset, const PlanOptions& plan,
-                                              FileSystem& fs, ThreadPool* pool);
+                                              FileSystem& fs);
 
 }  // namespace trestle

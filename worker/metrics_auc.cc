@@ -37,6 +37,13 @@ double PairCount::Auc() const {
          (2.0 * static_cast<double>(positives) * static_cast<double>(negatives));
 }
 
+void PairCount::Add(int64_t tied_negatives, int64_t tied_positives) {
+  twice_ordered += static_cast<TwicePairs>(tied_positives) *
+                   static_cast<TwicePairs>(2 * negatives + tied_negatives);
+  negatives += tied_negatives;
+  positives += tied_positives;
+}
+
 PairCount CountPairs(std::span<const uint64_t> sorted) {
   PairCount count;
   for (size_t begin = 0; begin < sorted.size();) {
@@ -44,9 +51,7 @@ PairCount CountPairs(std::span<const uint64_t> sorted) {
     const uint64_t score = sorted[begin] >> 1;
     size_t end = begin;
     for (; end < sorted.size() && sorted[end] >> 1 == score; ++end) ++tied[sorted[end] & 1];
-    count.twice_ordered += tied[1] * (2 * count.negatives + tied[0]);
-    count.negatives += tied[0];
-    count.positives += tied[1];
+    count.Add(tied[0], tied[1]);
     begin = end;
   }
   return count;
@@ -91,9 +96,7 @@ double HistogramAuc(std::span<const int64_t> histogram, double* error) {
   double tied_pairs = 0;
   for (size_t bin = 0; bin < kAucBins; ++bin) {
     const int64_t negatives = histogram[bin], positives = histogram[kAucBins + bin];
-    count.twice_ordered += positives * (2 * count.negatives + negatives);
-    count.negatives += negatives;
-    count.positives += positives;
+    count.Add(negatives, positives);
     tied_pairs += static_cast<double>(positives) * static_cast<double>(negatives);
   }
   *error = count.both() ? 0.5 * tied_pairs / static_cast<double>(count.positives) /

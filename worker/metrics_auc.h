@@ -1,8 +1,8 @@
 // AUC in integers: exact by sorting, or from a histogram of logits.
 //
 // Twice the number of correctly ordered (positive, negative) pairs, a tie counting one, is an
-// integer below 2^63 for up to 4 * 10^9 rows: no rounding, so neither order nor partition of the
-// rows matters.
+// integer of 128 bits: no rounding, so neither order nor partition of the rows matters. (64 bits
+// are full at 4 * 10^9 rows.)
 //
 // Thread safety: pure functions. No logit may be NaN.
 #pragma once
@@ -19,10 +19,14 @@ inline constexpr int kAucBins = 1 << 20;
 uint32_t OrderedBits(float x);
 inline int AucBin(float logit) { return static_cast<int>(OrderedBits(logit) >> 12); }
 
+__extension__ typedef unsigned __int128 TwicePairs;
+
 struct PairCount {
   int64_t positives = 0;
   int64_t negatives = 0;
-  int64_t twice_ordered = 0;  // 2 per pair in order, 1 per tie
+  TwicePairs twice_ordered = 0;  // 2 per pair in order, 1 per tie
+  // Rows of one score, above those that are counted.
+  void Add(int64_t tied_negatives, int64_t tied_positives);
   bool both() const { return positives > 0 && negatives > 0; }
   // NaN without both labels.
   double Auc() const;

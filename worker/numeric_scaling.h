@@ -9,6 +9,11 @@ namespace trestle {
 
 double Transform(NumericFeature::Transform transform, double x);
 
+// Whether a transformed cell counts: others make their row bad and are left out of statistics,
+// whose sums of squares are then far from a double's end (one 1e300 would make the deviation
+// infinite and the whole column 0).
+bool FitsFloat(double x);
+
 // STANDARD: (x - mean) / std; MIN_MAX: (x - min) / (max - min); 0 where the divisor is 0. Values
 // outside what the statistics saw are not clipped.
 class Scaler {

@@ -2,6 +2,7 @@
 // formulae and a pairwise algorithm for computing sample variances", 1979.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "worker/input.h"
 #include "worker/numeric_scaling.h"
@@ -12,6 +13,8 @@ double Transform(NumericFeature::Transform transform, double x) {
   if (transform == NumericFeature::LOG1P) return std::copysign(std::log1p(std::fabs(x)), x);
   return x;
 }
+
+bool FitsFloat(double x) { return std::fabs(x) <= std::numeric_limits<float>::max(); }
 
 Scaler::Scaler(NumericFeature::Scaling scaling, const NumericStatistics& statistics) {
   if (scaling == NumericFeature::NONE) return;

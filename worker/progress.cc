@@ -82,6 +82,20 @@ void Progress::Step(int64_t step, int64_t rows, double loss_sum) {
   }
 }
 
+void Progress::EvaluationStep(int64_t rows) {
+  ++pass_done_;
+  window_.rows += rows;
+  const Clock::Duration now = clock_.Now();
+  const bool window_over = Seconds(now - window_start_) >= options_.interval_s;
+  if (window_over || (options_.live && Seconds(now - last_drawn_) >= kLiveInterval_s)) {
+    Print(Format("%s  step %ld/%ld  %.0f rows/s%s", pass_.c_str(), pass_done_, pass_steps_,
+                 RowsPerSecond(now), MemoryAndTimeLeft(now).c_str()));
+  }
+  if (!window_over) return;
+  window_ = {};
+  window_start_ = now;
+}
+
 void Progress::Report(int64_t step, Clock::Duration now) {
   const size_t newest = std::min(logits_.size(), kAucRows);
   auc_ = ExactAuc(std::span(logits_).last(newest), std::span(labels_).last(newest));
@@ -108,12 +122,16 @@ double Progress::Loss() const {
 }
 
 std::string Progress::Line(int64_t step, Clock::Duration now) const {
-  const double left_s = Seconds(now - pass_start_) / static_cast<double>(pass_done_) *
-                        static_cast<double>(pass_steps_ - pass_done_);
   std::string line = Format("%s  step %ld (%ld/%ld)  %.0f rows/s  loss %.4f", pass_.c_str(), step,
                             pass_done_, pass_steps_, RowsPerSecond(now), Loss());
   if (!std::isnan(auc_)) line += Format("  auc %.4f", auc_);
-  return line + Format("  %ld MiB  %s left", ResidentMiB(), FormatDuration(left_s).c_str());
+  return line + MemoryAndTimeLeft(now);
+}
+
+std::string Progress::MemoryAndTimeLeft(Clock::Duration now) const {
+  const double left_s = Seconds(now - pass_start_) / static_cast<double>(pass_done_) *
+                        static_cast<double>(pass_steps_ - pass_done_);
+  return Format("  %ld MiB  %s left", ResidentMiB(), FormatDuration(left_s).c_str());
 }
 
 void Progress::Print(const std::string& line) {

@@ -32,6 +32,8 @@ class Progress {
   // A step is done. rows and loss_sum are global, those of steps that were applied; logits and
   // labels are those of this rank's lanes.
   void Step(int64_t step, int64_t rows, double loss_sum);
+  // A step of an evaluation: a person sees how far it is; metrics.jsonl gets its result alone.
+  void EvaluationStep(int64_t rows);
   void AddPredictions(const float* logits, const float* labels, int64_t rows);
   // Ends the live line, if any.
   void EndPass();
@@ -46,6 +48,7 @@ class Progress {
   double RowsPerSecond(Clock::Duration now) const;
   double Loss() const;
   std::string Line(int64_t step, Clock::Duration now) const;
+  std::string MemoryAndTimeLeft(Clock::Duration now) const;
   void Print(const std::string& line);
 
   const Options options_;

@@ -1,8 +1,29 @@
 #include "worker/reject_file.h"
 
 #include <span>
+#include <string_view>
 
 namespace trestle {
+namespace {
+
+constexpr std::string_view kPrefix = "rejected-rank-", kSuffix = ".tsv";
+
+}  // namespace
+
+std::string RejectPath(const std::string& folder, Rank rank) {
+  return folder + "/" + std::string(kPrefix) + std::to_string(rank.value) + std::string(kSuffix);
+}
+
+Status RemoveRejectFiles(FileSystem& fs, const std::string& folder) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto names, fs.List(folder));
+  for (const std::string& name : names) {
+    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
+    const Status removed = fs.Remove(folder + "/" + name);
+    const bool by_other_rank = removed.code() == StatusCode::kNotFound;
+    if (!by_other_rank) TRESTLE_RETURN_IF_ERROR(removed);
+  }
+  return {};
+}
 
 void RejectFile::Add(const std::string& file, int64_t row, const std::string& column,
                      const std::string& reason) {

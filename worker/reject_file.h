@@ -1,16 +1,24 @@
 // The reject file: where a user finds the first rows that were refused, and why.
 //
-// Each write opens, appends and closes, so that the file is complete whenever a run stops.
+// There is one a rank in the run's folder, of the latest `train` or `eval` there. Each write opens,
+// appends and closes, so that the file is complete whenever a run stops.
 // Thread safety: one thread. Errors: the filesystem's.
 #pragma once
 
 #include <string>
 
 #include "base/filesystem.h"
+#include "base/types.h"
 
 namespace trestle {
 
 inline constexpr int kMaxRejectLines = 1'000;
+
+std::string RejectPath(const std::string& folder, Rank rank);
+
+// Removes what earlier runs left in the folder, of any number of ranks. All ranks may do it at
+// once, before any of them reads.
+Status RemoveRejectFiles(FileSystem& fs, const std::string& folder);
 
 class RejectFile {
  public:

@@ -84,7 +84,11 @@ class SchemaBuilder {
     return false;
   }
 
-  int AddTable(const std::string& name, int dim) {
+  int AddTable(const std::string& name, int dim, const std::string& place) {
+    if (name.find('/') != std::string::npos) {
+      Mistake(place + ".columns: " + Quote(name) +
+              " has a '/', and the model's files are named after their tables; rename the column");
+    }
     const int table = static_cast<int>(schema_.tables.size());
     schema_.tables.push_back({name, dim});
     table_of_[name] = table;
@@ -99,7 +103,7 @@ class SchemaBuilder {
       if (!Claim(column, place)) continue;
       Slot slot;
       slot.column = column;
-      slot.table = AddTable(column, dim);
+      slot.table = AddTable(column, dim, place);
       schema_.slots.push_back(std::move(slot));
     }
   }
@@ -125,7 +129,7 @@ class SchemaBuilder {
       slot.column = feature.columns(i);
       slot.sequence_group = group;
       slot.keep_last = keep_last;
-      slot.table = shared ? SharedTable(feature.like(i), place) : AddTable(slot.column, dim);
+      slot.table = shared ? SharedTable(feature.like(i), place) : AddTable(slot.column, dim, place);
       schema_.slots.push_back(std::move(slot));
     }
   }

@@ -82,9 +82,8 @@ Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, 
   plan.first_lane = first_lane_;
   plan.end_lane = end_lane_;
   plan.statistics = options_.statistics;
-  plan.reject_path = options_.reject_path;
-  // Decoding stays on the keys thread: the pool belongs to the main thread's lanes.
-  return OpenLanes(dataset, plan, fs_, nullptr);
+  if (recorded_.insert(&dataset).second) plan.reject_path = options_.reject_path;
+  return OpenLanes(dataset, plan, fs_);
 }
 
 Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs) {
@@ -238,6 +237,7 @@ Status Trainer::EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums
     sums->keys[1] += lookup.unseen_occurrences();
     ++result->steps;
     result->rows += lookup.header().rows;
+    progress_.EvaluationStep(lookup.header().rows);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,8 @@ struct TrainerOptions {
   Order order = SHUFFLE;
   Train::OnBadStep on_bad_step = Train::STOP;  // as NodeOptions::fail_bad_steps: STOP = true
   std::vector<NumericStatistics> statistics;
-  std::string reject_path;
+  std::string
+      reject_path;  // gets the rejects of a dataset's first pass; the later ones repeat them
   std::function<bool()> stop_requested;  // polled once a step
 };
 
@@ -115,6 +117,7 @@ class Trainer {
   std::vector<std::unique_ptr<LaneBuffers>> buffers_;  // a thread each
   std::vector<std::vector<float>> logits_;             // a lane of this worker each
   const Schema* schema_ = nullptr;                     // of the dataset of the pass
+  std::set<const Dataset*> recorded_;                  // whose rejects are in the file
 };
 
 }  // namespace trestle

@@ -4,7 +4,9 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "base/filesystem.h"
@@ -37,12 +39,74 @@ Status CheckSettings(const PlantSettings& s) {
   return Ok();
 }
 
-std::string TrainPath(const std::string& folder, int64_t index, int64_t count) {
+constexpr std::string_view kTest = "plant_test.parquet", kOracle = "plant_oracle.parquet";
+// Files are written under this ending, which no pattern of a config matches.
+constexpr std::string_view kUnfinished = ".unfinished";
+
+std::string TrainName(int64_t index, int64_t count) {
   std::array<char, 64> name;
-  std::snprintf(name.data(), name.size(), "/plant_train-%05ld-of-%05ld.parquet",
+  std::snprintf(name.data(), name.size(), "plant_train-%05ld-of-%05ld.parquet",
                 static_cast<long>(index), static_cast<long>(count));
-  return folder + name.data();
+  return name.data();
 }
+
+// Whether `name` is one that this file gives to a finished file.
+bool IsPlantName(const std::string& name) {
+  if (name == kTest || name == kOracle) return true;
+  long index = 0, count = 0;
+  return std::sscanf(name.c_str(), "plant_train-%ld-of-%ld.parquet", &index, &count) == 2 &&
+         name == TrainName(index, count);
+}
+
+// The files of one folder: written aside, then put in the place of what an earlier call left there.
+// Files of data of another size must go: `plant_train*.parquet` would mix the two, and rows of the
+// one's test file are training rows of the other.
+class PlantFolder {
+ public:
+  explicit PlantFolder(std::string folder) : folder_(std::move(folder)) {}
+
+  Status Open() {
+    TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(folder_));
+    return RemoveIf([](const std::string& name) {
+             return name.ends_with(kUnfinished) &&
+                    IsPlantName(name.substr(0, name.size() - kUnfinished.size()));
+           })
+        .status();
+  }
+
+  // The path to write the file `name` at until Finish.
+  std::string Add(std::string name) {
+    names_.push_back(std::move(name));
+    return Path(names_.back()) + std::string(kUnfinished);
+  }
+
+  // Removes the older files (their number is returned) and gives the new ones their names.
+  Result<int64_t> Finish() {
+    TRESTLE_ASSIGN_OR_RETURN(const int64_t removed, RemoveIf(IsPlantName));
+    for (const std::string& name : names_) {
+      TRESTLE_RETURN_IF_ERROR(fs_.Rename(Path(name) + std::string(kUnfinished), Path(name)));
+    }
+    return removed;
+  }
+
+ private:
+  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
+
+  Result<int64_t> RemoveIf(const std::function<bool(const std::string&)>& is_old) {
+    TRESTLE_ASSIGN_OR_RETURN(const auto names, fs_.List(folder_));
+    int64_t removed = 0;
+    for (const std::string& name : names) {
+      if (!is_old(name)) continue;
+      TRESTLE_RETURN_IF_ERROR(fs_.Remove(Path(name)));
+      ++removed;
+    }
+    return removed;
+  }
+
+  FileSystem& fs_ = FileSystem::Local();
+  std::string folder_;
+  std::vector<std::string> names_;
+};
 
 // Writes one split after the other and keeps the sums of the report.
 class PlantWriter {
@@ -118,22 +182,25 @@ class PlantWriter {
 Result<PlantReport> WritePlant(const PlantSettings& settings, const std::string& folder,
                                ThreadPool& pool) {
   TRESTLE_RETURN_IF_ERROR(CheckSettings(settings));
-  TRESTLE_RETURN_IF_ERROR(FileSystem::Local().MakeDirectories(folder));
-  TRESTLE_ASSIGN_OR_RETURN(const auto oracle, CreatePlantOracle(folder + "/plant_oracle.parquet"));
+  PlantFolder files(folder);
+  TRESTLE_RETURN_IF_ERROR(files.Open());
+  TRESTLE_ASSIGN_OR_RETURN(const auto oracle, CreatePlantOracle(files.Add(std::string(kOracle))));
   const PlantModel model(settings);
   PlantWriter writer(model, *oracle, pool);
   const int64_t train_rows = settings.rows / 10 * 9 + settings.rows % 10 * 9 / 10;
-  const int64_t files = (train_rows + kTrainFileRows - 1) / kTrainFileRows;
-  for (int64_t i = 0; i < files; ++i) {
+  const int64_t train_files = (train_rows + kTrainFileRows - 1) / kTrainFileRows;
+  for (int64_t i = 0; i < train_files; ++i) {
     const int64_t begin = i * kTrainFileRows;
     TRESTLE_RETURN_IF_ERROR(writer.Write("train", begin, begin,
                                          std::min(begin + kTrainFileRows, train_rows),
-                                         TrainPath(folder, i, files)));
+                                         files.Add(TrainName(i, train_files))));
   }
   TRESTLE_RETURN_IF_ERROR(
-      writer.Write("test", 0, train_rows, settings.rows, folder + "/plant_test.parquet"));
+      writer.Write("test", 0, train_rows, settings.rows, files.Add(std::string(kTest))));
   TRESTLE_RETURN_IF_ERROR(oracle->Close());
-  return writer.Report(train_rows);
+  PlantReport report = writer.Report(train_rows);
+  TRESTLE_ASSIGN_OR_RETURN(report.replaced_files, files.Finish());
+  return report;
 }
 
 std::string PlantReportText(const PlantReport& report, const std::string& folder) {
@@ -146,7 +213,9 @@ std::string PlantReportText(const PlantReport& report, const std::string& folder
       folder.c_str(), static_cast<long>(report.train_rows), static_cast<long>(report.test_rows),
       report.click_rate, report.mean_history, static_cast<long>(report.best_auc_rows),
       report.best_auc);
-  return text.data();
+  if (report.replaced_files == 0) return text.data();
+  return text.data() + std::string("replaced ") + std::to_string(report.replaced_files) +
+         " plant_* files of an earlier call\n";
 }
 
 }  // namespace trestle

@@ -26,20 +26,23 @@ namespace trestle {
 struct PlantReport {
   int64_t train_rows = 0;
   int64_t test_rows = 0;
-  double click_rate = 0;      // of all rows
-  double mean_history = 0;    // of all rows
-  double best_auc = 0;        // of the true logits on the test rows; NaN without both labels
-  int64_t best_auc_rows = 0;  // test rows that best_auc is of: the first kPlantMaxAucRows
+  double click_rate = 0;       // of all rows
+  double mean_history = 0;     // of all rows
+  double best_auc = 0;         // of the true logits on the test rows; NaN without both labels
+  int64_t best_auc_rows = 0;   // test rows that best_auc is of: the first kPlantMaxAucRows
+  int64_t replaced_files = 0;  // files of an earlier call that were removed
 };
 
 // AUC needs its rows in memory: 8 bytes each.
 inline constexpr int64_t kPlantMaxAucRows = 20'000'000;
 
-// Makes the folder and overwrites the files.
+// Makes the folder. Files appear when all are complete; those of an earlier call, of any number of
+// rows, are removed just before.
 Result<PlantReport> WritePlant(const PlantSettings& settings, const std::string& folder,
                                ThreadPool& pool);
 
-// What the command prints: rows, files, click rate, mean history, best possible AUC.
+// What the command prints: rows, files, click rate, mean history, best possible AUC, what was
+// replaced.
 [[nodiscard]] std::string PlantReportText(const PlantReport& report, const std::string& folder);
 
 }  // namespace trestle

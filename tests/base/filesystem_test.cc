@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <span>
 #include <string>
@@ -91,6 +92,20 @@ TEST_F(LocalFileSystemTest, GlobSortsAndKnowsPlainNames) {
   EXPECT_EQ(fs_.Glob(dir_.Join("c.csv")).value(), (std::vector<std::string>{dir_.Join("c.csv")}));
   EXPECT_TRUE(fs_.Glob(dir_.Join("d*")).value().empty());
   EXPECT_TRUE(fs_.Glob(dir_.Join("d.csv")).value().empty());
+}
+
+// A link to itself is a folder that nobody can read, not even root.
+TEST_F(LocalFileSystemTest, GlobAndListNameAFolderThatCannotBeRead) {
+  const std::string loop = dir_.Join("loop");
+  ASSERT_EQ(symlink("loop", loop.c_str()), 0);
+  Write("a.parquet", "");
+  for (const Status& status : {fs_.Glob(loop + "/*.parquet").status(), fs_.List(loop).status()}) {
+    EXPECT_EQ(status.code(), StatusCode::kIoError);
+    EXPECT_THAT(status.ToString(), HasSubstr("cannot list " + loop + ": "));
+  }
+  EXPECT_EQ(fs_.Glob(dir_.Join("*.parquet")).value().size(), 1u) << "a later search is not spoiled";
+  EXPECT_TRUE(fs_.Glob(dir_.Join("missing/*.parquet")).value().empty());
+  EXPECT_TRUE(fs_.Glob(dir_.Join("a.parquet/*")).value().empty());
 }
 
 TEST_F(LocalFileSystemTest, WriteFileAtomicallyReplacesTheWhole) {

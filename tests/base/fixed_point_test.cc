@@ -49,8 +49,8 @@ TEST(FixedUnit, LosesABitForEachDoublingOfALanesRows) {
 
 TEST(FixedUnit, TermsAreFiniteAndBelowTheBound) {
   EXPECT_TRUE(kUnit.IsTerm(0.0));
-  EXPECT_TRUE(kUnit.IsTerm(std::nextafter(2048.0, 0.0)));
-  EXPECT_TRUE(kUnit.IsTerm(std::nextafter(-2048.0, 0.0)));
+  EXPECT_TRUE(kUnit.IsTerm(std::nextafter(2048.0f, 0.0f)));
+  EXPECT_TRUE(kUnit.IsTerm(std::nextafter(-2048.0f, 0.0f)));
   EXPECT_TRUE(kUnit.IsTerm(std::numeric_limits<double>::denorm_min()));
   for (const double x : {2048.0, -2048.0, 1e300, -1e300, kInfinity, -kInfinity,
                          std::numeric_limits<double>::quiet_NaN()}) {
@@ -60,11 +60,22 @@ TEST(FixedUnit, TermsAreFiniteAndBelowTheBound) {
 
 TEST(FixedUnit, LargestTermsDoNotOverflowWhenEveryLaneGivesOne) {
   for (const double sign : {1.0, -1.0}) {
-    const double x = sign * std::nextafter(2048.0, 0.0);
+    const float x = static_cast<float>(sign) * std::nextafter(2048.0f, 0.0f);
     const int64_t term = kUnit.ToFixed(x);
     EXPECT_NEAR(kUnit.ToDouble(term), x, 0x1p-41);
-    const __int128 sum = static_cast<__int128>(term) * (kMaxLanes - 1);
+    const __int128 sum = static_cast<__int128>(term) * kMaxLanes;
     EXPECT_EQ(static_cast<int64_t>(sum), sum);
+  }
+}
+
+TEST(FixedUnit, HasWholeNumbersAtTheCoarsest) {
+  for (const int64_t rows :
+       {int64_t{1} << 49, int64_t{1} << 50, std::numeric_limits<int64_t>::max()}) {
+    const FixedUnit unit = FixedUnit::ForLaneRows(rows);
+    EXPECT_EQ(unit.fraction_bits(), 0) << rows;
+    EXPECT_EQ(unit.ToFixed(-7.0), -7);
+    EXPECT_TRUE(unit.IsTerm(std::nextafter(0x1p51f, 0.0f)));
+    EXPECT_FALSE(unit.IsTerm(0x1p51f));
   }
 }
 

@@ -101,5 +101,15 @@ TEST(Result, MovesWhatCannotBeCopied) {
   EXPECT_EQ(*taken, "text");
 }
 
+TEST(ResultDeathTest, TheValueOfAnErrorIsACheckFailureThatShowsIt) {
+  Result<int> result = Status(StatusCode::kNotFound, "no such thing");
+  EXPECT_DEATH((void)result.value(), "no such thing");
+  EXPECT_DEATH((void)*result, "no such thing");
+}
+
+TEST(ResultDeathTest, AnOkStatusIsNoResult) {
+  EXPECT_DEATH((void)Result<int>(Status()), "needs a value or an error");
+}
+
 }  // namespace
 }  // namespace trestle

@@ -1,13 +1,17 @@
-// Lookups and updates a second of the table in host memory, against what bounds them from both sides:
-//   array    a plain array of the same rows (weights and Adagrad state) on huge pages, reached by row
+// Lookups and updates a second of the table in host memory, against what bounds them from both
+// sides:
+//   array    a plain array of the same rows (weights and Adagrad state) on huge pages, reached by
+//   row
 //            number in the same random order: no keys, no index, no counters
 //   ahead    the same array with rows prefetched 16 ahead: what the memory gives at best
-//   map      std::unordered_map<uint64_t, row>, rows in its nodes, found by key for lookup and for update
-// One thread. A batch is 65,536 distinct random keys. First each batch is looked up by all in turn, then
-// each is updated by all in turn (so rows are out of the caches again; `ahead` takes the batch behind, whose
-// rows no other contestant has just brought in). The order rotates. Time is the thread's CPU time, so that
-// a machine shared with others disturbs less; printed are medians over batches. Weights looked up are
-// compared in each batch, all rows at the end: if a bit differs the exit status is 1.
+//   map      std::unordered_map<uint64_t, row>, rows in its nodes, found by key for lookup and for
+//   update
+// One thread. A batch is 65,536 distinct random keys; a turn is 32 batches. In a round each
+// contestant has a turn of lookups on the same batches, then each a turn of updates; the order
+// rotates. Time is the thread's CPU time, so that a machine shared with others disturbs less;
+// printed are medians over rounds. A batch's keys and row numbers are read before its time is
+// taken: in a step they have just been written. The weights looked up in each turn's last batch are
+// compared, and all rows at the end: if a bit differs the exit status is 1.
 //
 // Usage: embedding_bench [rows [dim]]      default 10000000 16; dim 8, 16, 32 or 64
 // As embedding/CMakeLists.txt does for the table's own loops: lets sqrt be vectorized.
@@ -29,6 +33,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "base/partition.h"
 #include "base/philox.h"
 #include "embedding/table.h"
 
@@ -36,7 +41,8 @@ namespace trestle {
 namespace {
 
 constexpr size_t kBatch = 65'536;
-constexpr int kBatches = 21;
+constexpr int kTurn = 32;  // batches
+constexpr int kRounds = 5;
 constexpr float kLr = 0.05f;
 constexpr float kEpsilon = 1e-10f;
 
@@ -120,12 +126,10 @@ class TrestleTable {
   std::unique_ptr<EmbeddingTable> table_;
 };
 
-template <int kDim>
+// Prefetches rows kAhead accesses before they are due; 0: leaves it to the core.
+template <int kDim, size_t kAhead>
 class PlainArray {
  public:
-  // Without prefetching the array does 40 % fewer lookups and would be no yardstick.
-  static constexpr size_t kAhead = 16;
-
   explicit PlainArray(uint64_t rows) : bytes_(rows * sizeof(Row<kDim>) + kHugePage) {
     mapped_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped_ == MAP_FAILED) Fail("no memory for the array");
@@ -140,17 +144,21 @@ class PlainArray {
   void Lookup(const Batch& batch, std::span<float> weights) {
     const size_t n = batch.rows.size();
     for (size_t i = 0; i < n; ++i) {
-      const Row<kDim>& ahead = rows_[batch.rows[std::min(i + kAhead, n - 1)]];
-      for (int d = 0; d < kDim; d += 16) __builtin_prefetch(ahead.weights + d);
+      if constexpr (kAhead > 0) {
+        const Row<kDim>& ahead = rows_[batch.rows[std::min(i + kAhead, n - 1)]];
+        for (int d = 0; d < kDim; d += 16) __builtin_prefetch(ahead.weights + d);
+      }
       std::memcpy(weights.data() + i * kDim, rows_[batch.rows[i]].weights, kDim * sizeof(float));
     }
   }
   void Update(const Batch& batch) {
     const size_t n = batch.rows.size();
     for (size_t i = 0; i < n; ++i) {
-      Row<kDim>& ahead = rows_[batch.rows[std::min(i + kAhead, n - 1)]];
-      for (int d = 0; d < kDim; d += 16) __builtin_prefetch(ahead.weights + d, 1);
-      for (int d = 0; d < kDim; d += 16) __builtin_prefetch(ahead.state + d, 1);
+      if constexpr (kAhead > 0) {
+        const Row<kDim>& ahead = rows_[batch.rows[std::min(i + kAhead, n - 1)]];
+        for (int d = 0; d < kDim; d += 16) __builtin_prefetch(ahead.weights + d, 1);
+        for (int d = 0; d < kDim; d += 16) __builtin_prefetch(ahead.state + d, 1);
+      }
       rows_[batch.rows[i]].Adagrad(batch.gradients.data() + i * kDim);
     }
   }
@@ -184,18 +192,45 @@ class StdMap {
   std::unordered_map<uint64_t, Row<kDim>> map_;
 };
 
-// Millions a second, by batch, of table, array, map.
-using Rates = std::array<std::vector<double>, 3>;
+constexpr int kContestants = 4;
+// Millions a second, by batch, of table, array, ahead, map.
+using Rates = std::array<std::vector<double>, kContestants>;
 
-// Runs the three in an order that rotates with `batch`, and notes how fast each was.
-void TimeInTurn(int batch, size_t operations,
-                const std::array<std::function<void()>, 3>& contestants, Rates* rates) {
-  for (int i = 0; i < 3; ++i) {
-    const int who = (batch + i) % 3;
-    const Clock::Duration start = Clock::System().Now();
-    contestants[who]();
-    const double seconds = Seconds(Clock::System().Now() - start);
-    (*rates)[who].push_back(static_cast<double>(operations) / seconds / 1e6);
+double CpuSeconds() {
+  timespec now;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0) Fail("no CPU clock for threads");
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+// What a contestant does with a batch; `weights` receives what it looked up.
+using Work = std::function<void(Batch& batch, std::span<float> weights)>;
+using Works = std::array<Work, kContestants>;
+
+// Reads what names a batch's rows.
+uint64_t Touch(const Batch& batch) {
+  return Hash64(std::as_bytes(std::span(batch.rows)), Hash64(std::as_bytes(std::span(batch.keys))));
+}
+
+// One round: each contestant works on all batches of its turn, in an order that rotates with
+// `round`.
+void TakeTurns(int round, const Works& works, std::vector<Batch>& batches, std::span<float> weights,
+               Rates* rates) {
+  std::array<std::vector<uint64_t>, kContestants> hashes;
+  for (int i = 0; i < kContestants; ++i) {
+    const int who = (round + i) % kContestants;
+    double seconds = 0, operations = 0;
+    for (Batch& batch : batches) {
+      hashes[who].push_back(Touch(batch));
+      const double start = CpuSeconds();
+      works[who](batch, weights);
+      seconds += CpuSeconds() - start;
+      operations += static_cast<double>(batch.rows.size());
+    }
+    hashes[who].push_back(Hash64(std::as_bytes(weights)));
+    (*rates)[who].push_back(operations / seconds / 1e6);
+  }
+  for (const auto& h : hashes) {
+    if (h != hashes[0]) Fail("lookups differ");
   }
 }
 
@@ -205,15 +240,25 @@ double Median(std::vector<double> values) {
 }
 
 void PrintLine(const char* what, const Rates& rates) {
-  const double table = Median(rates[0]), array = Median(rates[1]), map = Median(rates[2]);
-  std::printf("%-8s %9.1f %9.1f %9.1f %14.0f %% %12.1f x\n", what, table, array, map,
-              100 * table / array, table / map);
+  const double table = Median(rates[0]), array = Median(rates[1]), ahead = Median(rates[2]),
+               map = Median(rates[3]);
+  std::printf("%-8s %8.1f %8.1f %8.1f %8.1f %13.0f %% %13.0f %% %13.1f x\n", what, table, array,
+              ahead, map, 100 * table / array, 100 * table / ahead, table / map);
 }
 
-// Creates all rows in the table, and copies them to the other two.
 template <int kDim>
-void Create(uint64_t rows, TrestleTable& table, PlainArray<kDim>& array, StdMap<kDim>& map) {
-  const Clock::Duration start = Clock::System().Now();
+struct Contestants {
+  Contestants(uint64_t rows, ThreadPool* pool)
+      : table(kDim, pool), array(rows), ahead(rows), map(rows) {}
+  TrestleTable table;
+  PlainArray<kDim, 0> array;
+  PlainArray<kDim, 16> ahead;
+  StdMap<kDim> map;
+};
+
+// Creates all rows in the table, and copies them to the others.
+template <int kDim>
+void Create(uint64_t rows, Contestants<kDim>& c) {
   double seconds = 0;
   std::vector<float> weights;
   for (uint64_t begin = 0; begin < rows; begin += kBatch) {
@@ -222,34 +267,37 @@ void Create(uint64_t rows, TrestleTable& table, PlainArray<kDim>& array, StdMap<
       batch.keys.push_back(KeyOf(r));
     batch.handles.resize(batch.keys.size());
     weights.resize(batch.keys.size() * kDim);
-    const Clock::Duration batch_start = Clock::System().Now();
-    table.Lookup(batch, weights);
-    seconds += Seconds(Clock::System().Now() - batch_start);
+    const double start = CpuSeconds();
+    c.table.Lookup(batch, weights);
+    seconds += CpuSeconds() - start;
     for (size_t i = 0; i < batch.keys.size(); ++i) {
-      Row<kDim>& row = array.row(begin + i);
+      Row<kDim> row{};
       std::memcpy(row.weights, weights.data() + i * kDim, sizeof(row.weights));
-      std::memset(row.state, 0, sizeof(row.state));
-      map.row(batch.keys[i]) = row;
+      c.array.row(begin + i) = row;
+      c.ahead.row(begin + i) = row;
+      c.map.row(batch.keys[i]) = row;
     }
   }
-  const double per_row = static_cast<double>(table.table().bytes()) / static_cast<double>(rows);
+  const double per_row = static_cast<double>(c.table.table().bytes()) / static_cast<double>(rows);
   const int need = static_cast<int>(sizeof(Row<kDim>)) + 32;  // and key, counters
   std::printf(
-      "created at %.1f million rows/s; %.1f bytes a row, %d needed: %.0f %% more "
-      "(all three in %.0f s)\n",
-      static_cast<double>(rows) / seconds / 1e6, per_row, need, 100 * (per_row / need - 1),
-      Seconds(Clock::System().Now() - start));
+      "table created at %.1f million rows/s; %.1f bytes a row where %d are needed: %.0f %% more\n",
+      static_cast<double>(rows) / seconds / 1e6, per_row, need, 100 * (per_row / need - 1));
 }
 
 template <int kDim>
-void CompareRows(uint64_t rows, TrestleTable& table, PlainArray<kDim>& array, StdMap<kDim>& map) {
+void CompareRows(uint64_t rows, Contestants<kDim>& c) {
   uint64_t compared = 0;
-  Must(table.table().ForEachRow(0, 65'536, [&](const RowView& view) {
-    const Row<kDim>& a = array.row(RowOf(view.key));
-    const Row<kDim>& m = map.row(view.key);
-    if (std::memcmp(view.weights.data(), a.weights, sizeof(a.weights)) != 0 ||
-        std::memcmp(view.state.data(), a.state, sizeof(a.state)) != 0 ||
-        std::memcmp(&a, &m, sizeof(a)) != 0) {
+  const auto same = [](const Row<kDim>& a, const Row<kDim>& b) {
+    return std::memcmp(&a, &b, sizeof(a)) == 0;
+  };
+  Must(c.table.table().ForEachRow(0, kPartitions, [&](const RowView& view) {
+    Row<kDim> row;
+    std::copy(view.weights.begin(), view.weights.end(), row.weights);
+    std::copy(view.state.begin(), view.state.end(), row.state);
+    const uint64_t r = RowOf(view.key);
+    if (!same(row, c.array.row(r)) || !same(row, c.ahead.row(r)) ||
+        !same(row, c.map.row(view.key))) {
       return Status(StatusCode::kInternal,
                     "rows of key " + std::to_string(view.key.value) + " differ");
     }
@@ -257,45 +305,43 @@ void CompareRows(uint64_t rows, TrestleTable& table, PlainArray<kDim>& array, St
     return Ok();
   }));
   if (compared != rows) Fail("the table lost rows");
-  std::printf("all %llu rows are the same bits in all three\n",
+  std::printf("all %llu rows are the same bits in all four\n",
               static_cast<unsigned long long>(rows));
 }
 
 template <int kDim>
 void Run(uint64_t rows) {
   ThreadPool pool(1);
-  TrestleTable table(kDim, &pool);
-  PlainArray<kDim> array(rows);
-  StdMap<kDim> map(rows);
-  Create(rows, table, array, map);
+  Contestants<kDim> c(rows, &pool);
+  Create(rows, c);
 
-  std::vector<Batch> batches;
-  for (int b = 0; b < kBatches; ++b) batches.push_back(MakeBatch(b, rows, kDim));
-  const size_t n = batches[0].rows.size();
-  std::array<std::vector<float>, 3> weights;
-  for (auto& w : weights) w.resize(n * kDim);
-
+  int64_t step = 0;
+  const Works lookup = {[&](Batch& batch, std::span<float> w) { c.table.Lookup(batch, w); },
+                        [&](Batch& batch, std::span<float> w) { c.array.Lookup(batch, w); },
+                        [&](Batch& batch, std::span<float> w) { c.ahead.Lookup(batch, w); },
+                        [&](Batch& batch, std::span<float> w) { c.map.Lookup(batch, w); }};
+  const Works update = {[&](Batch& batch, std::span<float>) { c.table.Update(batch, ++step); },
+                        [&](Batch& batch, std::span<float>) { c.array.Update(batch); },
+                        [&](Batch& batch, std::span<float>) { c.ahead.Update(batch); },
+                        [&](Batch& batch, std::span<float>) { c.map.Update(batch); }};
   Rates lookups, updates;
-  for (int b = 0; b < kBatches; ++b) {
-    TimeInTurn(b, n,
-               {[&] { table.Lookup(batches[b], weights[0]); },
-                [&] { array.Lookup(batches[b], weights[1]); },
-                [&] { map.Lookup(batches[b], weights[2]); }},
-               &lookups);
-    if (weights[0] != weights[1] || weights[0] != weights[2]) Fail("lookups differ");
+  const size_t n = std::min<uint64_t>(kBatch, rows / 2);
+  std::vector<float> weights(n * kDim);
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<Batch> batches;
+    for (int b = 0; b < kTurn; ++b) batches.push_back(MakeBatch(round * kTurn + b, rows, kDim));
+    TakeTurns(round, lookup, batches, weights, &lookups);
+    TakeTurns(round, update, batches, weights, &updates);
   }
-  for (int b = 0; b < kBatches; ++b) {
-    TimeInTurn(b, n,
-               {[&] { table.Update(batches[b], b + 1); }, [&] { array.Update(batches[b]); },
-                [&] { map.Update(batches[b]); }},
-               &updates);
-  }
-  std::printf("%llu rows of dim %d with Adagrad state, batches of %zu, one thread, median of %d\n",
-              static_cast<unsigned long long>(rows), kDim, n, kBatches);
-  std::printf("M/s          table     array       map   table of array   table over map\n");
+  std::printf(
+      "%llu rows of dim %d with Adagrad state, batches of %zu, one thread, median of %d rounds\n",
+      static_cast<unsigned long long>(rows), kDim, n, kRounds);
+  std::printf(
+      "M/s         table    array    ahead      map  table of array  table of ahead  table over "
+      "map\n");
   PrintLine("lookups", lookups);
   PrintLine("updates", updates);
-  CompareRows(rows, table, array, map);
+  CompareRows(rows, c);
 }
 
 }  // namespace

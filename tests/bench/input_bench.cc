@@ -69,7 +69,7 @@ void ReadEpoch(benchmark::State& state) {
       OpenDataset(schema, {{path}, std::vector<uint64_t>(schema.tables.size())}).value();
   PlanOptions plan;
   for (auto _ : state) {
-    auto reader = OpenLanes(*dataset, plan, FileSystem::Local(), nullptr).value();
+    auto reader = OpenLanes(*dataset, plan, FileSystem::Local()).value();
     int64_t rows = 0;
     while (true) {
       auto step = reader->Next();

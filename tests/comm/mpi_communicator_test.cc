@@ -56,8 +56,8 @@ TEST_P(MpiContract, Holds) {
 
 INSTANTIATE_TEST_SUITE_P(Ranks, MpiContract, ::testing::Values(1, 2, 3, 5));
 
-TEST(MpiCommunicator, HoldsTheContractWithMessagesInBlocks) {
-  const JobResult job = RunJob(3, "contract-in-blocks");
+TEST(MpiCommunicator, HoldsTheContractWithMessagesInParts) {
+  const JobResult job = RunJob(3, "contract-in-parts");
   EXPECT_EQ(job.exit_code, 0) << job.output;
 }
 
@@ -72,6 +72,21 @@ TEST(MpiCommunicator, APassedDeadlineNamesRankStepPhaseStreamAndWhoIsMissing) {
   EXPECT_THAT(job.output, HasSubstr("rank 0, step 17, pull on rows: waited 0.3 s for rank 2\n"));
   EXPECT_THAT(job.output, HasSubstr("rank 0, step 18, dense on dense: no more communication after: "
                                     "rank 0, step 17, pull on rows: waited 0.3 s for rank 2\n"));
+}
+
+TEST(MpiCommunicator, AnOperationsOwnLimitReplacesTheDeadline) {
+  const JobResult late = RunJob(2, "late");
+  EXPECT_EQ(late.exit_code, 0) << late.output;
+  const JobResult missing = RunJob(2, "missing-in-short-wait");
+  EXPECT_EQ(missing.exit_code, ExitCode(StatusCode::kDeadlineExceeded)) << missing.output;
+  EXPECT_THAT(missing.output, HasSubstr("rank 0, saving on control: waited 0.3 s for rank 1\n"));
+}
+
+TEST(MpiCommunicator, ARankThatNeverStartsMpiIsNotWaitedForForEver) {
+  const JobResult job = RunJob(2, "missing-at-start");
+  EXPECT_EQ(job.exit_code, ExitCode(StatusCode::kDeadlineExceeded)) << job.output;
+  EXPECT_THAT(job.output, HasSubstr("trestle: error: rank 0: waited 11 s for MPI to start; some "
+                                    "rank has not reached it\n"));
 }
 
 TEST(MpiCommunicator, ARankThatLeavesEarlyIsMissedToo) {

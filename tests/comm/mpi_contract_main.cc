@@ -1,15 +1,19 @@
 // One rank under mpirun; mpi_communicator_test.cc starts it. The exit code says how it went: that
 // of the communicator's status, or kUnexpected when an expectation failed.
 //
-//   mpi_contract contract | contract-in-blocks | members
-//   mpi_contract missing | missing-at-end | abort | abort-beside-a-wait | killed | short | long
+//   mpi_contract contract | contract-in-parts | members
+//   mpi_contract missing | missing-at-end | missing-in-short-wait | late
+//   mpi_contract missing-at-start
+//   mpi_contract abort | abort-beside-a-wait | killed | short | long
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <map>
+#include <string_view>
 #include <thread>
 
 #include "comm/mpi_communicator.h"
@@ -25,8 +29,9 @@ const Operation kPull{Stream::kRows, "pull", 17};
 
 struct Mode {
   std::chrono::milliseconds deadline;
-  size_t large_message_bytes;
+  size_t part_bytes;
   std::function<Status(Communicator&)> body;
+  bool rank_0_starts_alone = false;
 };
 
 [[noreturn]] void WaitToBeKilled() {
@@ -53,6 +58,22 @@ Status MissRank(Communicator& comm) {
   std::cout << status.ToString() << std::endl;
   std::cout << comm.Barrier({Stream::kDense, "dense", 18}).ToString() << std::endl;
   return status;  // whose destructor ends the job
+}
+
+// The last rank comes after the others' deadline, which does not hold for this operation.
+Status ComeLate(Communicator& comm) {
+  constexpr Operation kLongWait{Stream::kControl, "saving", -1, kLongPhase};
+  if (IsLast(comm)) std::this_thread::sleep_for(3 * kShort);
+  return comm.Barrier(kLongWait);
+}
+
+// The last rank does not come; the operation's limit is much shorter than the deadline.
+Status MissRankInShortWait(Communicator& comm) {
+  constexpr Operation kShortWait{Stream::kControl, "saving", -1, kShort};
+  if (IsLast(comm)) WaitToBeKilled();
+  const Status status = comm.Barrier(kShortWait);
+  std::cout << status.ToString() << std::endl;
+  return status;
 }
 
 // The last rank leaves in peace while the others still want something of it.
@@ -89,25 +110,30 @@ Status DisagreeOnSize(Communicator& comm, size_t sent, size_t expected) {
 }
 
 const std::map<std::string, Mode>& Modes() {
-  constexpr size_t kLarge = size_t{1} << 30;
+  constexpr size_t kPart = size_t{256} << 10;
   static const std::map<std::string, Mode> modes = {
-      {"contract", {kNever, kLarge, RunContract}},
-      {"contract-in-blocks", {kNever, 5'000, RunContract}},
-      {"members", {kNever, kLarge, MembersContract}},
-      {"missing", {kShort, kLarge, MissRank}},
-      {"missing-at-end", {kShort, kLarge, MissRankAtEnd}},
-      {"abort", {kNever, kLarge, AbortWhileOthersWait}},
-      {"abort-beside-a-wait", {kNever, kLarge, AbortBesideAWait}},
-      {"killed", {kNever, kLarge, KillRank}},
-      {"short", {kNever, kLarge, [](Communicator& c) { return DisagreeOnSize(c, 8, 12); }}},
-      {"long", {kNever, kLarge, [](Communicator& c) { return DisagreeOnSize(c, 12, 8); }}},
+      {"contract", {kNever, kPart, RunContract}},
+      {"contract-in-parts", {kNever, 5'000, RunContract}},
+      {"members", {kNever, kPart, MembersContract}},
+      {"missing", {kShort, kPart, MissRank}},
+      {"missing-at-end", {kShort, kPart, MissRankAtEnd}},
+      {"late", {kShort, kPart, ComeLate}},
+      {"missing-in-short-wait", {kNever, kPart, MissRankInShortWait}},
+      {"missing-at-start", {kShort, kPart, RunContract, /*rank_0_starts_alone=*/true}},
+      {"abort", {kNever, kPart, AbortWhileOthersWait}},
+      {"abort-beside-a-wait", {kNever, kPart, AbortBesideAWait}},
+      {"killed", {kNever, kPart, KillRank}},
+      {"short", {kNever, kPart, [](Communicator& c) { return DisagreeOnSize(c, 8, 12); }}},
+      {"long", {kNever, kPart, [](Communicator& c) { return DisagreeOnSize(c, 12, 8); }}},
   };
   return modes;
 }
 
 int RunMode(const Mode& mode) {
+  const std::string_view rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (mode.rank_0_starts_alone && rank != "0") WaitToBeKilled();
   Result<std::unique_ptr<Communicator>> comm =
-      MakeMpiCommunicator({mode.deadline}, mode.large_message_bytes);
+      MakeMpiCommunicator({mode.deadline}, mode.part_bytes);
   if (!comm.ok()) {
     std::cerr << comm.status().ToString() << "\n";
     return kUnexpected;

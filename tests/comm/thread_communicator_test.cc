@@ -109,6 +109,28 @@ TEST(ThreadCommunicator, APassedDeadlineNamesRankStepPhaseStreamAndWhoIsMissing)
   EXPECT_EQ(first.ToString(), rank + ", step 17, pull on rows: waited 0.2 s for ranks 1 and 2");
 }
 
+TEST(ThreadCommunicator, AnOperationsOwnLimitReplacesTheDeadline) {
+  constexpr Operation kShortWait{Stream::kControl, "saving", -1, std::chrono::milliseconds(100)};
+  const auto never = MakeThreadCommunicators(2, {std::chrono::hours(1)});
+  EXPECT_EQ(never[0]->Barrier(kShortWait).ToString(),
+            "rank 0, saving on control: waited 0.1 s for rank 1");
+
+  // Rank 1 comes once another wait has passed four times the deadline.
+  constexpr Operation kLongWait{Stream::kControl, "saving", -1, kLongPhase};
+  constexpr Operation kFourDeadlines{Stream::kControl, "late", -1, std::chrono::milliseconds(200)};
+  const auto other = MakeThreadCommunicators(2);
+  const Status status = RunThreadRanks(2,
+                                       [&](Communicator& comm) {
+                                         if (comm.rank() == Rank{1}) {
+                                           EXPECT_EQ(other[0]->Barrier(kFourDeadlines).code(),
+                                                     StatusCode::kDeadlineExceeded);
+                                         }
+                                         return comm.Barrier(kLongWait);
+                                       },
+                                       {std::chrono::milliseconds(50)});
+  EXPECT_TRUE(status.ok()) << status.ToString();
+}
+
 TEST(ThreadCommunicator, NothingIsSentAfterAFailure) {
   const auto ranks = MakeThreadCommunicators(2, kShortDeadline);
   EXPECT_EQ(ranks[0]->Barrier(kPull).code(), StatusCode::kDeadlineExceeded);
@@ -118,6 +140,19 @@ TEST(ThreadCommunicator, NothingIsSentAfterAFailure) {
       later.ToString(),
       "rank 0, step 18, dense on dense: no more communication after: rank 0, step 17, pull on "
       "rows: waited 0.2 s for rank 1");
+}
+
+// The other stream's deadline is an hour away.
+TEST(ThreadCommunicator, AFailureEndsWhatTheRankHasUnderWayOnOtherStreams) {
+  const auto ranks = MakeThreadCommunicators(2, {std::chrono::hours(1)});
+  Status keys;
+  std::thread waiting([&] { keys = ranks[0]->Barrier({Stream::kKeys, "keys", 18}); });
+  const Status pull =
+      ranks[0]->Barrier({Stream::kRows, "pull", 17, std::chrono::milliseconds(200)});
+  waiting.join();
+  EXPECT_EQ(pull.code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(keys.code(), StatusCode::kPeerFailed);
+  EXPECT_THAT(keys.ToString(), HasSubstr("rank 0, step 17, pull on rows: waited 0.2 s for rank 1"));
 }
 
 TEST(ThreadCommunicator, DisagreementOnASizeIsNamed) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/filesystem.h"
 #include "base/status.h"
 #include "tests/support/parquet_files.h"
 #include "tests/support/temp_dir.h"
@@ -170,16 +171,38 @@ TEST_F(BadInput, BadRowsWithinTheLimitAreCountedAndKept) {
   click[0] = 1;
   click[1234] = 7;
   const std::string config = WriteConfig(WriteSpoiled("click", Int64s(click)));
-  const JobResult result = RunTrestle({2, true, {"train", config, "--set", "data.max_bad_rows=1"}});
-  EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
-  EXPECT_NE(result.process.output.find("4000 rows read, 1 rejected, 4000 expected"),
-            std::string::npos)
-      << result.process.output;
+  for (const int ranks : {2, 1}) {
+    const JobResult result =
+        RunTrestle({ranks,
+                    ranks > 1,
+                    {"train", config, "--set", "data.max_bad_rows=1", "--set", "train.epochs=2"}});
+    EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
+    EXPECT_NE(result.process.output.find("4000 rows read, 1 rejected, 4000 expected"),
+              std::string::npos)
+        << result.process.output;
+  }
+  // Once, after two epochs of two runs.
+  const auto files = FileSystem::Local().Glob(folder_.Join("run/rejected-rank-*.tsv"));
+  ASSERT_TRUE(files.ok());
+  std::string rejects;
+  for (const std::string& path : *files) rejects += FileSystem::Local().Read(path).value();
+  EXPECT_EQ(Count(rejects, "\t1234\tclick\tlabel 7 is not 0 or 1\n"), 1) << rejects;
+  EXPECT_EQ(Count(rejects, "\n"), 1) << rejects;
 }
 
 TEST_F(BadInput, NoPositiveLabel) {
   ExpectTrainError(WriteConfig(WriteSpoiled("click", Int64s(std::vector<int64_t>(kRows, 0)))),
                    StatusCode::kInvalidData, "has label 1");
+}
+
+// What is wrong with the test files comes out after the training: the model is saved all the same.
+TEST_F(BadInput, BadTestDataDoesNotCostTheTrainedModel) {
+  const std::string config = WriteConfig(WriteData("good.parquet", GoodColumns()));
+  const std::string test = WriteSpoiled("click", Int64s(std::vector<int64_t>(kRows, 0)));
+  ExpectError({"train", config, "--set", "data.test=" + test}, StatusCode::kInvalidData,
+              "has label 1");
+  const JobResult result = RunTrestle({1, false, {"digest", folder_.Join("run/model")}});
+  EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
 }
 
 TEST_F(BadInput, NanInAFeature) {

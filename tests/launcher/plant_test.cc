@@ -117,6 +117,28 @@ TEST(WritePlant, LongTrainingDataIsSeveralFiles) {
   EXPECT_EQ(files->size(), 2u);
 }
 
+// Training rows of the larger data are test rows of the smaller.
+TEST(WritePlant, SmallerDataReplacesAllFilesOfLargerData) {
+  const TempDir dir, fresh;
+  ThreadPool pool(2);
+  dir.Write("plant_train-mine.parquet", "not ours");
+  dir.Write("plant_test.parquet.unfinished", "of a call that was killed");
+  ASSERT_TRUE(WritePlant(Small(300'000), dir.path(), pool).ok());
+  const Result<PlantReport> report = WritePlant(Small(9001), dir.path(), pool);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_EQ(report->replaced_files, 4);
+  EXPECT_NE(PlantReportText(*report, "x").find("\nreplaced 4 plant_* files of an earlier call\n"),
+            std::string::npos);
+  EXPECT_EQ(
+      FileSystem::Local().List(dir.path()).value(),
+      (std::vector<std::string>{"plant_oracle.parquet", "plant_test.parquet",
+                                "plant_train-00000-of-00001.parquet", "plant_train-mine.parquet"}));
+  const Result<PlantReport> alone = WritePlant(Small(9001), fresh.path(), pool);
+  ASSERT_TRUE(alone.ok());
+  EXPECT_EQ(PlantReportText(*alone, "x").find("replaced"), std::string::npos);
+  EXPECT_TRUE(Bytes(dir, "plant_test.parquet") == Bytes(fresh, "plant_test.parquet"));
+}
+
 TEST(WritePlant, RefusesSettingsOutOfRangeAndFoldersItCannotWrite) {
   const TempDir dir;
   ThreadPool pool(1);

@@ -26,13 +26,15 @@ class SignalsDeathTest : public ::testing::Test {
 };
 using LoggingDeathTest = SignalsDeathTest;
 
+constexpr int kTaken[] = {SIGINT, SIGTERM, SIGUSR2};
+
 // Spins until the thread that takes signals has seen the one just sent.
 void AwaitRequest() {
   while (!StopRequested()) std::this_thread::yield();
 }
 
 TEST_F(SignalsDeathTest, FirstSignalOnlyAsksToStop) {
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) {
+  for (const int signal : kTaken) {
     EXPECT_EXIT(
         {
           const StopSignals signals;
@@ -86,11 +88,28 @@ TEST_F(SignalsDeathTest, NoHandlerIsInstalled) {
       {
         const StopSignals signals;
         bool none = true;
-        for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) {
+        for (const int signal : kTaken) {
           struct sigaction action = {};
           none = none && sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
         }
         Verdict(none);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(SignalsDeathTest, ComputingThreadsNeverTakeTheSignal) {
+  EXPECT_EXIT(
+      {
+        const StopSignals signals;
+        sigset_t here;
+        sigset_t there;
+        pthread_sigmask(SIG_BLOCK, nullptr, &here);
+        std::thread([&] { pthread_sigmask(SIG_BLOCK, nullptr, &there); }).join();
+        bool blocked = true;
+        for (const int signal : kTaken) {
+          blocked = blocked && sigismember(&here, signal) == 1 && sigismember(&there, signal) == 1;
+        }
+        Verdict(blocked);
       },
       ::testing::ExitedWithCode(0), "");
 }

@@ -98,6 +98,11 @@ Result<std::string> FaultFileSystem::Read(const std::string& path) {
   TRESTLE_RETURN_IF_ERROR(disk_->Count("read", path));
   return beneath_.Read(path);
 }
+Result<std::string> FaultFileSystem::ReadRange(const std::string& path, int64_t offset,
+                                               int64_t bytes) {
+  TRESTLE_RETURN_IF_ERROR(disk_->Count("read", path));
+  return beneath_.ReadRange(path, offset, bytes);
+}
 Result<int64_t> FaultFileSystem::Size(const std::string& path) {
   TRESTLE_RETURN_IF_ERROR(disk_->Count("stat", path));
   return beneath_.Size(path);

@@ -110,7 +110,7 @@ TEST_P(ColumnTypes, BadRowsLeaveHolesAndAreExplained) {
   const auto dataset = MustOpen(schema, {dir_.Join("f")});
   Ledger ledger;
   std::string first;
-  const auto steps = ReadAll(*dataset, plan, &ledger, nullptr, &first);
+  const auto steps = ReadAll(*dataset, plan, &ledger, &first);
   const std::string rejects = FileSystem::Local().Read(plan.reject_path).value();
   ASSERT_TRUE(FileSystem::Local().Remove(plan.reject_path).ok());
   EXPECT_THAT(Ids(steps[0][0].slots[0]), ElementsAre(0, 6));
@@ -132,8 +132,7 @@ TEST_P(ColumnTypes, NumbersThatAreNotFiniteAreBad) {
   const double inf = std::numeric_limits<double>::infinity();
   Write("f", {{"y", Int64s({0, 0, 0, 0, 0})}, {"n", Doubles({1, std::nan(""), inf, -inf, 1e300})}});
   std::string first;
-  const auto steps =
-      ReadAll(*MustOpen(schema, {dir_.Join("f")}), WholePlan(9, 1), nullptr, nullptr, &first);
+  const auto steps = ReadAll(*MustOpen(schema, {dir_.Join("f")}), WholePlan(9, 1), nullptr, &first);
   EXPECT_EQ(steps[0][0].rejected, 4);
   EXPECT_THAT(steps[0][0].numeric, ElementsAre(1));
   EXPECT_THAT(first, HasSubstr("row 1: n is nan"));

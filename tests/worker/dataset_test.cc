@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <set>
 
 #include "tests/worker/input_fixture.h"
@@ -61,10 +62,25 @@ TEST_F(Datasets, AllProblemsOfAllFilesAreListedAtOnce) {
   EXPECT_THAT(text, HasSubstr("types.parquet: column \"id\" is double; an id must be"));
   EXPECT_THAT(text, HasSubstr("missing.parquet: column \"id\" is missing; the file has y, other"));
   EXPECT_THAT(text, HasSubstr("x.csv: is neither Parquet nor an Arrow IPC file; convert"));
+  EXPECT_THAT(text, HasSubstr("COPY (FROM '" + dir_.Join("x.csv") + "') TO '" + dir_.Join("x.csv") +
+                              ".parquet' (ROW_GROUP_SIZE 65536)"));
   EXPECT_THAT(text, HasSubstr("empty.parquet: is empty (0 bytes)"));
   EXPECT_THAT(text, HasSubstr("gone-*.parquet: no such file"));
   EXPECT_THAT(text, HasSubstr("folder: is not a file"));
   EXPECT_THAT(text, HasSubstr("types.parquet: named twice"));
+}
+
+TEST_F(Datasets, OneFileUnderTwoSpellingsIsRefused) {
+  WriteParquet(dir_.Join("a"), Columns(10), 5);
+  std::filesystem::create_directories(dir_.Join("sub"));
+  std::filesystem::create_symlink("a", dir_.Join("link"));
+  for (const char* other : {"./a", "sub/../a", "link"}) {
+    EXPECT_THAT(
+        Error({"a", other}, StatusCode::kInvalidData),
+        HasSubstr(dir_.Join(other) + ": is the same file as " + dir_.Join("a") + ", by \""));
+  }
+  WriteParquet(dir_.Join("sub/a"), Columns(10), 5);
+  EXPECT_EQ(MustOpen(schema_, {dir_.Join("a"), dir_.Join("sub/a")})->rows(), 20);
 }
 
 TEST_F(Datasets, AMissingFileIsNotFound) {
@@ -226,6 +242,48 @@ TEST_F(Datasets, NumbersAreTransformedThenScaled) {
   const auto log4 = static_cast<float>(std::log1p(3.0));
   EXPECT_THAT(ReadInOrder(*dataset, plan).numeric,
               testing::ElementsAre(-1, 0, -log4, 0, 1, 1, 1, 0, 0, 0));
+}
+
+// Its square is infinite: the deviation would be, and every row of the column 0.
+TEST_F(Datasets, AHugeCellIsABadRowAndNotPartOfTheStatistics) {
+  schema_ = SchemaOf(R"(label: "y")", R"(
+      numeric { columns: "a" scale: STANDARD }  numeric { columns: "b" scale: MIN_MAX }
+      numeric { columns: "c" transform: LOG1P scale: STANDARD })");
+  WriteParquet(dir_.Join("f"),
+               {{"y", Int64s({0, 1, 0, 1})},
+                {"a", Doubles({1, 1e300, 3, 2})},
+                {"b", Doubles({10, 20, 30, -1e39})},
+                {"c", Doubles({0, 0, 1e300, 0})}},
+               10);
+  const auto dataset = MustOpen(schema_, {dir_.Join("f")});
+  PlanOptions plan = WholePlan(10, 1);
+  plan.statistics = dataset->BlockStatistics(0, 1).value()[0];
+  EXPECT_EQ(plan.statistics[0].count, 3);
+  EXPECT_EQ(plan.statistics[0].mean, 2);
+  EXPECT_EQ(plan.statistics[1].min, 10);
+  EXPECT_EQ(plan.statistics[1].max, 30);
+  EXPECT_EQ(plan.statistics[2].count, 4);  // log1p(1e300) is 691
+  std::string first;
+  const auto steps = ReadAll(*dataset, plan, nullptr, &first);
+  EXPECT_EQ(steps[0][0].rows, 2);
+  EXPECT_EQ(steps[0][0].rejected, 2);
+  EXPECT_THAT(first, HasSubstr("row 1: a 1e+300 does not fit a float"));
+  EXPECT_LT(steps[0][0].numeric[0], -1);
+  EXPECT_EQ(steps[0][0].numeric[1], 0);
+  EXPECT_EQ(steps[0][0].numeric[4], 1);
+}
+
+TEST_F(Datasets, StatisticsThatAreNotFiniteAreRefused) {
+  schema_ = SchemaOf(R"(label: "y")", R"(numeric { columns: "a" scale: STANDARD })");
+  WriteParquet(dir_.Join("f"), {{"y", Int64s({0, 1})}, {"a", Doubles({1, 2})}}, 10);
+  const auto dataset = MustOpen(schema_, {dir_.Join("f")});
+  PlanOptions plan = WholePlan(10, 1);
+  plan.statistics = dataset->BlockStatistics(0, 1).value()[0];
+  EXPECT_TRUE(OpenLanes(*dataset, plan, FileSystem::Local()).ok());
+  plan.statistics[0].std = std::numeric_limits<double>::infinity();
+  const Status status = OpenLanes(*dataset, plan, FileSystem::Local()).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidData);
+  EXPECT_THAT(status.ToString(), HasSubstr("column \"a\": its mean 1.500000, deviation inf"));
 }
 
 TEST(Ledger, RowsAndFilesHashApart) {

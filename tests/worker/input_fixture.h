@@ -48,9 +48,8 @@ inline std::unique_ptr<Dataset> MustOpen(const Schema& schema, std::vector<std::
 // All steps of the lanes [plan.first_lane, plan.end_lane): [step][lane].
 inline std::vector<std::vector<LaneRows>> ReadAll(const Dataset& dataset, const PlanOptions& plan,
                                                   Ledger* ledger = nullptr,
-                                                  ThreadPool* pool = nullptr,
                                                   std::string* first_reject = nullptr) {
-  auto reader = OpenLanes(dataset, plan, FileSystem::Local(), pool);
+  auto reader = OpenLanes(dataset, plan, FileSystem::Local());
   CHECK(reader.ok()) << reader.status().ToString();
   std::vector<std::vector<LaneRows>> steps;
   while (true) {

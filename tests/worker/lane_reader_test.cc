@@ -167,20 +167,6 @@ TEST_P(LaneReaderSeeds, AResumeContinues) {
   }
 }
 
-TEST_P(LaneReaderSeeds, ThreadsChangeNothing) {
-  std::mt19937 random(static_cast<unsigned>(GetParam()) + 200);
-  WriteFiles(random, true);
-  const auto dataset = OpenAll();
-  ThreadPool pool(3);
-  const PlanOptions plan = RandomPlan(random, SHUFFLE);
-  std::string alone, threaded;
-  Ledger a, b;
-  ExpectSame(ReadAll(*dataset, plan, &a, nullptr, &alone),
-             ReadAll(*dataset, plan, &b, &pool, &threaded));
-  EXPECT_EQ(alone, threaded);
-  EXPECT_EQ(a.hash, b.hash);
-}
-
 TEST_F(LaneReaders, ColumnsOfARowStayTogether) {
   std::mt19937 random(5);
   WriteFiles(random, false);
@@ -257,7 +243,7 @@ TEST_F(LaneReaders, ARejectFileThatCannotBeWrittenIsAnError) {
   PlanOptions plan = WholePlan(100, 1);
   plan.reject_path = dir_.Join("no/such/folder/rejects");
   const auto dataset = OpenAll();
-  auto reader = OpenLanes(*dataset, plan, FileSystem::Local(), nullptr);
+  auto reader = OpenLanes(*dataset, plan, FileSystem::Local());
   ASSERT_TRUE(reader.ok());
   EXPECT_EQ((*reader)->Next().status().code(), StatusCode::kNotFound);
 }
@@ -265,9 +251,9 @@ TEST_F(LaneReaders, ARejectFileThatCannotBeWrittenIsAnError) {
 TEST_F(LaneReaders, BatchAndLanesMustBePositive) {
   WriteParquet(dir_.Join("part-0"), Columns(10, false), 30);
   const auto dataset = OpenAll();
-  EXPECT_EQ(OpenLanes(*dataset, WholePlan(0, 1), FileSystem::Local(), nullptr).status().code(),
+  EXPECT_EQ(OpenLanes(*dataset, WholePlan(0, 1), FileSystem::Local()).status().code(),
             StatusCode::kInvalidConfig);
-  EXPECT_EQ(OpenLanes(*dataset, WholePlan(1, 0), FileSystem::Local(), nullptr).status().code(),
+  EXPECT_EQ(OpenLanes(*dataset, WholePlan(1, 0), FileSystem::Local()).status().code(),
             StatusCode::kInvalidConfig);
 }
 

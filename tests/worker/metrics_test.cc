@@ -212,6 +212,21 @@ TEST(OrderedBits, FollowTheOrderOfFloats) {
   EXPECT_EQ(OrderedBits(-0.0f), OrderedBits(0.0f));
 }
 
+// 5 * 10^9 rows of each label: twice the pairs pass 2^63, and even 2^64.
+TEST(HistogramAuc, CountsMorePairsThan64BitsHold) {
+  constexpr int64_t kMany = 5'000'000'000;
+  std::vector<int64_t> histogram(2 * size_t{kAucBins});
+  const auto low = static_cast<size_t>(AucBin(-1)), high = static_cast<size_t>(AucBin(1));
+  histogram[low] = kMany;
+  histogram[kAucBins + high] = kMany;
+  double error = -1;
+  EXPECT_EQ(HistogramAuc(histogram, &error), 1);
+  EXPECT_EQ(error, 0);
+  histogram[kAucBins + low] = kMany;  // half of the positives tie with all negatives
+  EXPECT_EQ(HistogramAuc(histogram, &error), 0.75);
+  EXPECT_EQ(error, 0.25);
+}
+
 TEST(ExactAuc, LargeInputsAreSortedLikeSmallOnes) {
   const Sample s = Draw(9'000, 300, 8);
   EXPECT_NEAR(ExactAuc(s.logits, s.labels), BruteAuc(s.logits, s.labels), 1e-12);

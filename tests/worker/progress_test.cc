@@ -73,6 +73,20 @@ TEST_F(ProgressTest, PlainLinesComeOncePerWindowAndAtTheEndOfThePass) {
   EXPECT_THAT(Log(), HasSubstr("\"step\":25,\"rows\":500,"));
 }
 
+TEST_F(ProgressTest, AnEvaluationIsShownButNotLogged) {
+  Progress progress = Make(/*live=*/false, 10);
+  progress.BeginPass("test", 40);
+  for (int step = 0; step < 25; ++step) {
+    clock_.Advance(1);
+    progress.EvaluationStep(100);
+  }
+  progress.EndPass();
+  EXPECT_EQ(Count(screen_.text(), "\n"), 2) << screen_.text();
+  EXPECT_THAT(screen_.text(), StartsWith("test  step 10/40  100 rows/s  "));
+  EXPECT_THAT(screen_.text(), HasSubstr("30s left\n"));
+  EXPECT_EQ(Log(), "");
+}
+
 TEST_F(ProgressTest, AWindowForgetsTheOneBeforeIt) {
   Progress progress = Make(false, 10);
   progress.BeginPass("epoch 1/1", 100);

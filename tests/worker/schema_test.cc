@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/worker/input_fixture.h"
 
 namespace trestle {
@@ -63,6 +65,19 @@ TEST(Schema, AllMistakesAreListedAtOnce) {
   EXPECT_THAT(text, HasSubstr("features.sequence[1].like: 1 names for 2 columns"));
   EXPECT_THAT(text, HasSubstr("features.numeric[0].columns: \"a\" is already used"));
   EXPECT_THAT(text, HasSubstr("features.numeric[0].columns: a column has an empty name"));
+}
+
+// A numeric column or one that shares a table names no file.
+TEST(Schema, TableNamesAreFileNames) {
+  const std::string text = Mistakes(R"(label: "y/y")", R"(
+      id { columns: ["a", "b/c"] }
+      sequence { columns: "d/e" }
+      sequence { columns: "f/g" like: "a" }
+      numeric { columns: "h/i" })")
+                               .ToString();
+  EXPECT_THAT(text, HasSubstr("features.id[0].columns: \"b/c\" has a '/'"));
+  EXPECT_THAT(text, HasSubstr("features.sequence[0].columns: \"d/e\" has a '/'"));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }
 
 TEST(Schema, LabelAndFeaturesAreRequired) {

@@ -160,6 +160,12 @@ class TrainingJob {
     // Holds users and items that training never saw, each item in many rows of every batch.
     Write("test.parquet", 97, 3, 20);
   }
+  // Lines of the reject file of rank 0.
+  std::string Rejects() const {
+    const auto text = FileSystem::Local().Read(dir_.Join("rejected-0.tsv"));
+    return text.ok() ? *text : text.status().ToString();
+  }
+  std::string train_file() const { return dir_.Join("train.parquet"); }
   // A label that no row may have, in one row.
   void SpoilLabel(int64_t row) { Write("train.parquet", kRows, 3, 0, row); }
 

@@ -282,6 +282,8 @@ TEST(Trainer, BadRowsWithinTheLimitLeaveHolesAndTheSameBits) {
   EXPECT_EQ(reference.passes[0].rows, TrainingJob::kRows - 1);
   EXPECT_EQ(reference.passes[0].ledger.read, TrainingJob::kRows);
   EXPECT_EQ(reference.passes[0].ledger.rejected, 1);
+  EXPECT_EQ(reference.passes[1].ledger.rejected, 1);
+  EXPECT_EQ(job.Rejects(), job.train_file() + "\t200\ty\tlabel 2 is not 0 or 1\n");
   for (const JobShape& shape : kShapes) {
     SCOPED_TRACE(Name(shape));
     ExpectSame(job.Run(shape), reference);
