@@ -172,6 +172,11 @@ Status Job::OpenRunFolder(const std::string& command) {
   Status opened = fs_.MakeDirectories(folder());
   if (opened.ok()) opened = LogToFolder(fs_, folder(), comm_.rank());
   if (opened.ok() && leads() && command == "train") {
+    auto lock = RunLock::Take(folder());
+    opened = lock.status();
+    if (lock.ok()) lock_ = *std::move(lock);
+  }
+  if (opened.ok() && leads() && command == "train") {
     opened = WriteFileAtomically(fs_, folder() + "/config.textproto", Canonical(loaded_.config));
   }
   if (opened.ok()) opened = RemoveRejectFiles(fs_, folder());
@@ -255,6 +260,7 @@ Trainer Job::MakeTrainer() {
 Status Job::Train() {
   TRESTLE_RETURN_IF_ERROR(SetUp("train"));
   TRESTLE_RETURN_IF_ERROR(ShareStatistics());
+  StopAtStepBoundaries();
   const Status status = RunRole();
   // Bad data and bad numbers are agreed on at a step boundary; after other failures ranks may be
   // gone.
@@ -397,6 +403,7 @@ Status Job::Evaluate(const std::string& folder) {
   if (!info.ok()) return info.status();
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, CheckConfigOf(*info)));
   statistics_ = info->statistics;
+  StopAtStepBoundaries();
   if (worker_ < 0) {
     TRESTLE_RETURN_IF_ERROR(node_->Serve());
   } else {

@@ -17,6 +17,7 @@
 #include "comm/communicator.h"
 #include "launcher/job_plan.h"
 #include "launcher/model_store.h"
+#include "launcher/run_lock.h"
 #include "ps/node.h"
 #include "worker/input.h"
 #include "worker/progress.h"
@@ -76,6 +77,7 @@ class Job {
   std::vector<NumericStatistics> statistics_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<DenseBackend> backend_;  // null on dedicated servers
+  std::unique_ptr<RunLock> lock_;          // the leader's, while it trains
   std::unique_ptr<RunLog> log_;
   std::unique_ptr<Progress> progress_;
   // What Finish reports.

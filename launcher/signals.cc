@@ -1,69 +1,53 @@
 #include "launcher/signals.h"
 
 #include <glog/logging.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
+#include <pthread.h>
 #include <unistd.h>
-
-#include <atomic>
-#include <cstdint>
 
 #include "base/status.h"
 
 namespace trestle {
 namespace {
 
-std::atomic<int> stop_signal{0};
-static_assert(std::atomic<int>::is_always_lock_free, "a handler may not lock");
-
-void OnSignal(int signal) {
-  const bool repeated = stop_signal.exchange(signal) == SIGINT;
-  if (repeated && signal == SIGINT) _exit(ExitCode(StatusCode::kInterrupted));
-}
-
-void ChangeMask(int how) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  CHECK_EQ(pthread_sigmask(how, &signals, nullptr), 0);
-}
-
-void SetHandler(int signal, void (*handler)(int)) {
-  struct sigaction action = {};
-  action.sa_handler = handler;
-  sigemptyset(&action.sa_mask);
-  PCHECK(sigaction(signal, &action, nullptr) == 0);
-}
+std::atomic<bool> at_step_boundaries{false};
+std::atomic<bool> stop_requested{false};
 
 }  // namespace
 
-StopSignals::StopSignals() : end_fd_(eventfd(0, EFD_CLOEXEC)) {
-  PCHECK(end_fd_ >= 0);
-  SetHandler(SIGINT, OnSignal);
-  SetHandler(SIGTERM, OnSignal);
-  ChangeMask(SIG_BLOCK);
-  receiver_ = std::thread([fd = end_fd_] {
-    ChangeMask(SIG_UNBLOCK);
-    pollfd end = {fd, POLLIN, 0};
-    while (poll(&end, 1, -1) <= 0) {
-    }
-  });
+void IgnoreBrokenPipes() { PCHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR); }
+
+StopSignals::StopSignals() {
+  sigemptyset(&taken_);
+  sigaddset(&taken_, SIGINT);
+  sigaddset(&taken_, SIGTERM);
+  sigaddset(&taken_, SIGUSR2);
+  CHECK_EQ(pthread_sigmask(SIG_BLOCK, &taken_, &before_), 0);
+  thread_ = std::thread(&StopSignals::Take, this);
 }
 
 StopSignals::~StopSignals() {
-  const uint64_t one = 1;
-  PCHECK(write(end_fd_, &one, sizeof(one)) == sizeof(one));
-  receiver_.join();
-  close(end_fd_);
-  SetHandler(SIGINT, SIG_DFL);
-  SetHandler(SIGTERM, SIG_DFL);
-  ChangeMask(SIG_UNBLOCK);
+  over_ = true;
+  CHECK_EQ(pthread_kill(thread_.native_handle(), SIGTERM), 0);  // only to wake it
+  thread_.join();
+  CHECK_EQ(pthread_sigmask(SIG_SETMASK, &before_, nullptr), 0);
 }
 
-bool StopRequested() { return stop_signal.load(std::memory_order_relaxed) != 0; }
+void StopSignals::Take() {
+  bool interrupted = false;
+  while (true) {
+    int signal = 0;
+    CHECK_EQ(sigwait(&taken_, &signal), 0);
+    if (over_) return;
+    if (!at_step_boundaries || (interrupted && signal == SIGINT)) {
+      _exit(ExitCode(StatusCode::kInterrupted));
+    }
+    interrupted = interrupted || signal == SIGINT;
+    stop_requested = true;
+  }
+}
 
-void IgnoreBrokenPipes() { SetHandler(SIGPIPE, SIG_IGN); }
+void StopAtStepBoundaries() { at_step_boundaries = true; }
+
+bool StopRequested() { return stop_requested.load(std::memory_order_relaxed); }
 
 }  // namespace trestle

@@ -1,38 +1,52 @@
-// Ctrl-C and friends. While a StopSignals lives, SIGINT and SIGTERM ask the run to stop at its next
-// step boundary; a second SIGINT ends the process at once with code 130.
+// Ctrl-C and friends. While a StopSignals lives, SIGINT, SIGTERM and SIGUSR2 ask the run to stop at
+// its next step boundary, and a second SIGINT ends the process at once with code 130; without one
+// they have the system's action, the end of the process. SIGUSR2 is there since mpirun passes it on
+// and then waits, while after SIGINT and SIGTERM it soon kills.
 //
-// No handler may run on a thread that computes: the generated kernels of the dense libraries keep
-// live data below the stack pointer, beyond the 128 bytes that the ABI protects, and a signal frame
-// written there changes their results or the heap (docs/architecture.md, "Signals"). So StopSignals
-// blocks both signals in the calling thread, which every thread that is started later inherits, and
-// receives them on a thread of its own.
+// They are blocked in every thread and taken by one thread of this file with sigwait, so that no
+// handler runs on the stack of a thread that computes: a JIT-compiled kernel keeps data where the
+// kernel puts a handler's frame (docs/architecture.md, "Signals").
 //
-// Thread safety: StopRequested may be called by any thread. Construct before any other thread
-// starts (MPI's included), one at a time. The flag is the one piece of process-wide state here: a
-// signal handler can reach nothing else.
+// SIGPIPE is ignored, so that a reader that goes away (`trestle train ... | head`) is an error of
+// the write and not the end of a rank.
+//
+// Thread safety: StopRequested and StopAtStepBoundaries may be called by any thread; a StopSignals
+// belongs to one. The request is the one piece of process-wide state here: a signal is for a
+// process.
 #pragma once
 
+#include <signal.h>
+
+#include <atomic>
 #include <thread>
 
 namespace trestle {
 
+// Call once, before MPI starts.
+void IgnoreBrokenPipes();
+
 class StopSignals {
  public:
+  // Before any other thread exists: threads inherit what is blocked.
   StopSignals();
+  // Gives the signals back their action. The threads started meanwhile have ended.
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
  private:
-  int end_fd_;  // an eventfd: readable once the receiving thread shall end
-  std::thread receiver_;
+  void Take();
+
+  sigset_t taken_, before_;
+  std::atomic<bool> over_{false};
+  std::thread thread_;
 };
 
-// Whether SIGINT or SIGTERM came since the start.
-[[nodiscard]] bool StopRequested();
+// From here on a first signal is a request. Until then (reading the input, loading a model) there
+// is nothing to save and it ends the process at once, with code 130.
+void StopAtStepBoundaries();
 
-// A reader that goes away (`trestle train ... | head`) is then an error of the write and not the
-// end of a rank.
-void IgnoreBrokenPipes();
+// Whether a signal asked for a stop.
+[[nodiscard]] bool StopRequested();
 
 }  // namespace trestle

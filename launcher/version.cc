@@ -1,10 +1,11 @@
 #include "launcher/version.h"
 
-#include <arrow/util/config.h>
+#include <arrow/config.h>
 #include <dnnl.h>
 #include <google/protobuf/stubs/common.h>
 #include <libxsmm_version.h>
 #include <mpi.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -24,6 +25,13 @@ std::string OneDnn() {
   return std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
 }
 
+std::string Glibc() {
+  std::array<char, 64> text{};
+  confstr(_CS_GNU_LIBC_VERSION, text.data(), text.size());
+  const std::string all = text.data();  // "glibc 2.36"
+  return all.substr(all.find(' ') + 1);
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> VersionFacts() {
@@ -38,9 +46,10 @@ std::vector<std::pair<std::string, std::string>> VersionFacts() {
       {"instruction set", TRESTLE_BUILD_MARCH},
       {"build type", build_type},
       {"MPI", OpenMpi()},
-      {"Arrow", ARROW_VERSION_STRING},
+      {"Arrow", arrow::GetBuildInfo().version_string},
       {"oneDNN", OneDnn()},
-      {"LIBXSMM", LIBXSMM_CONFIG_VERSION},
+      {"LIBXSMM", LIBXSMM_CONFIG_VERSION},  // linked statically
+      {"glibc", Glibc()},                   // exp and log are its
       {"protobuf", google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
       {"CUDA", "not built in"},
   };
@@ -49,6 +58,7 @@ std::vector<std::pair<std::string, std::string>> VersionFacts() {
 std::string BuildFacts() {
   std::string text;
   for (const auto& [name, value] : VersionFacts()) {
+    if (name == "commit") continue;  // of the last configuration: no bits depend on it
     text.append(text.empty() ? "" : ", ").append(name).append(" ").append(value);
   }
   return text;

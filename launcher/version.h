@@ -11,10 +11,11 @@
 namespace trestle {
 
 // Names and values in a fixed order: version, commit, compiler, instruction set, build type,
-// libraries.
+// libraries, in the versions that are loaded. The commit is the one that the build was configured
+// at.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> VersionFacts();
 
-// The same in one line: "version 0.1.0, commit 1a2b3c, ...".
+// The same but for the commit, in one line: "version 0.1.0, compiler GNU 12.2.0, ...".
 [[nodiscard]] std::string BuildFacts();
 
 // "trestle 0.1.0" and one line a fact.

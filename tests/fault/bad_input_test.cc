@@ -273,5 +273,21 @@ TEST_F(BadInput, CtrlCEndsCleanlyWithASummary) {
   EXPECT_EQ(LineAfter(result.output, "digest ").size(), 16u) << result.output;
 }
 
+TEST_F(BadInput, FolderOfARunThatGoesOnIsRefusedAndOfOneThatWasKilledIsNot) {
+  const std::string config = WriteConfig(WriteData("good.parquet", GoodColumns()));
+  Process job(JobCommand(
+      {1,
+       false,
+       {"train", config, "--set", "train.epochs=100000", "--set", "train.log_every_s=0.2"}}));
+  ASSERT_TRUE(job.WaitForOutput("epoch 2/"));
+  ExpectTrainError(config, StatusCode::kInvalidConfig,
+                   folder_.Join("run") + " is in use by another run (pid " +
+                       std::to_string(job.pid()) + " on host ");
+  job.Signal(SIGKILL);
+  (void)job.Wait();
+  const JobResult after = RunTrestle({2, true, {"train", config}});
+  EXPECT_EQ(after.process.exit_code, 0) << after.process.output;
+}
+
 }  // namespace
 }  // namespace trestle

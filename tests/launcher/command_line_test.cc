@@ -53,7 +53,7 @@ TEST(CommandLine, VersionTellsTheBuildsFacts) {
   EXPECT_THAT(result.output, StartsWith("trestle "));
   for (const char* fact :
        {"commit", "compiler", "instruction set", "build type", "Open MPI", "Arrow", "oneDNN",
-        "LIBXSMM", "protobuf", "CUDA            not built in"}) {
+        "LIBXSMM", "glibc", "protobuf", "CUDA            not built in"}) {
     EXPECT_THAT(result.output, HasSubstr(fact));
   }
 }
@@ -122,6 +122,17 @@ TEST(CommandLine, ConfigDocsPrintsThePage) {
   const ProcessResult result = Trestle({"config", "docs"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.output, HasSubstr("# Config\n"));
+}
+
+TEST(CommandLine, OutputThatCannotBeWrittenIsAnError) {
+  const std::string program = std::string(TRESTLE_BINARY_DIR) + "/bin/trestle";
+  for (const char* arguments : {"config docs", "--version", "digest --help"}) {
+    const ProcessResult result =
+        RunCommand({{"sh", "-c", program + " " + arguments + " > /dev/full"}, {}, ""});
+    EXPECT_EQ(result.exit_code, 5) << arguments;
+    EXPECT_EQ(Lines(result.output), 1) << result.output;
+    EXPECT_THAT(result.output, StartsWith("trestle: error: standard output: "));
+  }
 }
 
 TEST(CommandLine, SynthPlantWritesAndReports) {
