@@ -168,14 +168,17 @@ Status Job::ShareStatistics() {
   return {};
 }
 
+Status Job::TakeRunFolder(const std::string& command) {
+  TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(folder()));
+  if (!leads() || command != "train") return {};
+  TRESTLE_ASSIGN_OR_RETURN(lock_, RunLock::Take(folder()));
+  return {};
+}
+
 Status Job::OpenRunFolder(const std::string& command) {
-  Status opened = fs_.MakeDirectories(folder());
-  if (opened.ok()) opened = LogToFolder(fs_, folder(), comm_.rank());
-  if (opened.ok() && leads() && command == "train") {
-    auto lock = RunLock::Take(folder());
-    opened = lock.status();
-    if (lock.ok()) lock_ = *std::move(lock);
-  }
+  // All ranks wait for the leader's lock: what is in the folder may be another run's.
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, TakeRunFolder(command)));
+  Status opened = LogToFolder(fs_, folder(), comm_.rank());
   if (opened.ok() && leads() && command == "train") {
     opened = WriteFileAtomically(fs_, folder() + "/config.textproto", Canonical(loaded_.config));
   }

@@ -48,6 +48,7 @@ class Job {
   Status Check();  // config, build, instruction set: the same everywhere
   Status OpenInput(const std::string& command);
   Status ShareStatistics();
+  Status TakeRunFolder(const std::string& command);
   Status OpenRunFolder(const std::string& command);
   Status BuildParts();
   void Greet(const std::string& command);

@@ -4,8 +4,8 @@
 // and then waits, while after SIGINT and SIGTERM it soon kills.
 //
 // They are blocked in every thread and taken by one thread of this file with sigwait, so that no
-// handler runs on the stack of a thread that computes: a JIT-compiled kernel keeps data where the
-// kernel puts a handler's frame (docs/architecture.md, "Signals").
+// handler runs on the stack of a thread that computes: JIT-compiled code keeps data where the
+// system puts a handler's frame (docs/architecture.md, "Signals").
 //
 // SIGPIPE is ignored, so that a reader that goes away (`trestle train ... | head`) is an error of
 // the write and not the end of a rank.

@@ -72,6 +72,15 @@ class BadInput : public testing::Test {
                              folder_.Join("run") + "\" }\n" + more);
   }
 
+  // A run that goes on until it is stopped.
+  static Command TrainForLong(int ranks, bool mpirun, const std::string& config,
+                              const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {
+        "train", config, "--set", "train.epochs=100000", "--set", "train.log_every_s=0.2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return JobCommand({ranks, mpirun, arguments});
+  }
+
   // One line with `message`, once, in every shape of the job.
   void ExpectError(const std::vector<std::string>& arguments, StatusCode code,
                    const std::string& message) {
@@ -241,10 +250,7 @@ TEST_F(BadInput, RanksWithDifferentConfigs) {
 TEST_F(BadInput, ARankKilled) {
   const std::string config = WriteConfig(WriteData("good.parquet", GoodColumns()));
   for (const int victim : {0, 1, 2}) {
-    Process job(JobCommand({3,
-                            true,
-                            {"train", config, "--set", "train.epochs=100000", "--set",
-                             "cluster.servers=1", "--set", "train.log_every_s=0.2"}}));
+    Process job(TrainForLong(3, true, config, {"--set", "cluster.servers=1"}));
     ASSERT_TRUE(job.WaitForOutput("epoch 2/"));
     const pid_t pid = job.RankPid(victim);
     ASSERT_GT(pid, 0);
@@ -259,10 +265,7 @@ TEST_F(BadInput, ARankKilled) {
 
 TEST_F(BadInput, CtrlCEndsCleanlyWithASummary) {
   const std::string config = WriteConfig(WriteData("good.parquet", GoodColumns()));
-  Process job(JobCommand(
-      {1,
-       false,
-       {"train", config, "--set", "train.epochs=100000", "--set", "train.log_every_s=0.2"}}));
+  Process job(TrainForLong(1, false, config));
   ASSERT_TRUE(job.WaitForOutput("epoch 2/"));
   job.Signal(SIGINT);
   const ProcessResult result = job.Wait(Process::Seconds(60));
@@ -275,14 +278,13 @@ TEST_F(BadInput, CtrlCEndsCleanlyWithASummary) {
 
 TEST_F(BadInput, FolderOfARunThatGoesOnIsRefusedAndOfOneThatWasKilledIsNot) {
   const std::string config = WriteConfig(WriteData("good.parquet", GoodColumns()));
-  Process job(JobCommand(
-      {1,
-       false,
-       {"train", config, "--set", "train.epochs=100000", "--set", "train.log_every_s=0.2"}}));
+  Process job(TrainForLong(1, false, config));
   ASSERT_TRUE(job.WaitForOutput("epoch 2/"));
+  const std::string rejects = folder_.Write("run/rejected-rank-0.tsv", "of the run that goes on\n");
   ExpectTrainError(config, StatusCode::kInvalidConfig,
                    folder_.Join("run") + " is in use by another run (pid " +
                        std::to_string(job.pid()) + " on host ");
+  EXPECT_TRUE(std::filesystem::exists(rejects));
   job.Signal(SIGKILL);
   (void)job.Wait();
   const JobResult after = RunTrestle({2, true, {"train", config}});
