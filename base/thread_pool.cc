@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 #include <glog/logging.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -17,6 +19,12 @@ void UseOneOpenMpThread() {
   static const auto set_threads =
       reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
   if (set_threads) set_threads(1);
+}
+
+void GiveWayToComputation() {
+  constexpr int kNice = 5;
+  // Allowed to everybody; if it fails all the same, the thread only competes as any other.
+  (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
 }
 
 class ThreadPool::Impl {

@@ -15,6 +15,11 @@ namespace trestle {
 // Sets the calling thread's OpenMP count to one. Every thread that runs kernels calls it.
 void UseOneOpenMpThread();
 
+// For a thread that prepares what is needed later: where it shares a core with threads that
+// compute, it gets the time that they leave (nice 5, not less: other ranks wait for its part of an
+// exchange).
+void GiveWayToComputation();
+
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);

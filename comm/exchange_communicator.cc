@@ -72,7 +72,7 @@ Status ExchangeCommunicator::AllToAll(Operation op, std::span<const ConstBuffer>
     TRESTLE_RETURN_IF_ERROR(CheckHost(in.device));
     if (member == rank_) {
       CHECK_EQ(out.bytes, in.bytes) << "what a rank sends to itself";
-      if (out.bytes > 0) std::memmove(in.data, out.data, out.bytes);
+      if (out.bytes > 0 && out.data != in.data) std::memmove(in.data, out.data, out.bytes);
       continue;
     }
     if (out.bytes > 0) state.outgoing.push_back({member, out.data, out.bytes});

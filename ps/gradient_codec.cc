@@ -52,7 +52,7 @@ std::byte* EncodeRows(const FixedRows& fixed, const int64_t* sums, std::span<con
 }
 
 Result<size_t> LocateRows(std::span<const std::byte> bytes, size_t begin, int dim,
-                          std::span<RowPlace> rows) {
+                          std::span<EncodedRow> rows) {
   if (rows.empty()) return begin;
   const Status short_of{StatusCode::kInternal, "gradients are shorter than their keys promise"};
   if (bytes.size() - begin < BitmapBytes(rows.size())) return short_of;
@@ -61,8 +61,9 @@ Result<size_t> LocateRows(std::span<const std::byte> bytes, size_t begin, int di
   for (size_t i = 0; i < rows.size(); ++i) narrow += (bits[i / 8] >> (i % 8)) & 1u;
   const size_t size = EncodedBytes(rows.size(), narrow, dim);
   if (bytes.size() - begin < size) return short_of;
-  RowPlace wide_at = begin + BitmapBytes(rows.size());
-  RowPlace narrow_at = wide_at + (rows.size() - narrow) * Width(dim) * sizeof(int64_t);
+  EncodedRow wide_at =
+      reinterpret_cast<EncodedRow>(bytes.data()) + begin + BitmapBytes(rows.size());
+  EncodedRow narrow_at = wide_at + (rows.size() - narrow) * Width(dim) * sizeof(int64_t);
   for (size_t i = 0; i < rows.size(); ++i) {
     if ((bits[i / 8] >> (i % 8)) & 1u) {
       rows[i] = narrow_at | 1;

@@ -21,19 +21,18 @@ size_t EncodedBytes(size_t rows, size_t narrow, int dim);
 std::byte* EncodeRows(const FixedRows& fixed, const int64_t* sums, std::span<const uint8_t> narrow,
                       int dim, std::byte* out);
 
-// Where an encoded row is: its byte offset, which is even, plus 1 if it is narrow.
-using RowPlace = uint64_t;
+// Where an encoded row is: its address, which is even, plus 1 if it is narrow.
+using EncodedRow = uintptr_t;
 
 // Finds rows.size() rows that begin at `begin` of `bytes`. Returns where the next table begins.
 Result<size_t> LocateRows(std::span<const std::byte> bytes, size_t begin, int dim,
-                          std::span<RowPlace> rows);
+                          std::span<EncodedRow> rows);
 
-// sum += the row at `place`.
+// sum += the encoded row.
 template <class Dim>
-void AddEncoded(const FixedRows& fixed, const std::byte* bytes, RowPlace place, Dim dim,
-                int64_t* sum) {
-  const std::byte* const row = bytes + (place & ~RowPlace{1});
-  if (place & 1) {
+void AddEncoded(const FixedRows& fixed, EncodedRow encoded, Dim dim, int64_t* sum) {
+  const std::byte* const row = reinterpret_cast<const std::byte*>(encoded & ~EncodedRow{1});
+  if (encoded & 1) {
     fixed.Add(reinterpret_cast<const float*>(row), dim, sum);
   } else {
     const auto* const wide = reinterpret_cast<const int64_t*>(row);

@@ -16,6 +16,28 @@ namespace {
 constexpr size_t kGrain = 1024;   // keys a chunk: some 50 us
 constexpr size_t kPrefetch = 16;  // rows ahead of the sum
 
+// The sum of each key's contributions: add(position, sum) for each, then sink(key, sum).
+// row(position) is the address that add will read.
+template <class Row, class Add, class Sink>
+void SumEachKey(ThreadPool* pool, const Contributions& keys, size_t width, Row row, Add add,
+                Sink sink) {
+  const std::span<const uint32_t> positions = keys.positions();
+  ParallelRanges(pool, keys.size(), kGrain, [&](size_t begin, size_t end) {
+    std::vector<int64_t> sum(width);
+    size_t at = keys.begin(begin);
+    for (size_t key = begin; key < end; ++key) {
+      std::fill(sum.begin(), sum.end(), 0);
+      for (; at < keys.begin(key + 1); ++at) {
+        if (at + kPrefetch < positions.size()) {
+          __builtin_prefetch(row(positions[at + kPrefetch]));
+        }
+        add(positions[at], sum.data());
+      }
+      sink(key, sum.data());
+    }
+  });
+}
+
 }  // namespace
 
 GradientExchange::GradientExchange(Communicator& comm, const Topology& topology,
@@ -28,7 +50,7 @@ GradientExchange::GradientExchange(Communicator& comm, const Topology& topology,
       fixed_(topology.unit),
       sums_(topology.tables()),
       narrow_(topology.tables()),
-      places_(topology.tables()),
+      rows_(topology.tables()),
       means_(topology.tables()) {}
 
 Result<PushOutcome> GradientExchange::Push(Step* step, bool bad, const Status& local) {
@@ -102,28 +124,19 @@ Result<PushOutcome> GradientExchange::PushAlone(Step* step, bool bad, const Stat
 
 template <class Dim, class Sink>
 Status GradientExchange::SumLanes(const Step& step, size_t table, Dim dim, Sink sink) {
-  const Contributions& lanes = step.worker[table].lane_positions;
-  const std::span<const uint32_t> positions = lanes.positions();
-  const float* const sums = step.sums[table].data();
   const size_t width = static_cast<size_t>(int{dim});
-  std::atomic<uint64_t> excess{0};
-  ParallelRanges(pool_, step.worker[table].unique(), kGrain, [&](size_t begin, size_t end) {
-    std::vector<int64_t> sum(width);
-    uint64_t chunk_excess = 0;
-    size_t at = lanes.begin(begin);
-    for (size_t key = begin; key < end; ++key) {
-      std::fill(sum.begin(), sum.end(), 0);
-      for (; at < lanes.begin(key + 1); ++at) {
-        if (at + kPrefetch < positions.size()) {
-          __builtin_prefetch(sums + positions[at + kPrefetch] * width);
+  const float* const sums = step.sums[table].data();
+  std::atomic<bool> excess{false};
+  SumEachKey(
+      pool_, step.worker[table].lane_positions, width,
+      [=](uint32_t position) { return sums + position * width; },
+      [&, sums, width, dim](uint32_t position, int64_t* sum) {
+        if (fixed_.Add(sums + position * width, dim, sum) != 0) {
+          excess.store(true, std::memory_order_relaxed);
         }
-        chunk_excess |= fixed_.Add(sums + positions[at] * width, dim, sum.data());
-      }
-      sink(key, sum.data());
-    }
-    if (chunk_excess != 0) excess.store(chunk_excess, std::memory_order_relaxed);
-  });
-  if (excess.load(std::memory_order_relaxed) == 0) return {};
+      },
+      sink);
+  if (!excess.load(std::memory_order_relaxed)) return {};
   return Status(StatusCode::kNumeric,
                 "a gradient of table " + topology_.table_names[table] +
                     " is not finite or beyond the fixed-point range; lower the learning rate, or "
@@ -136,11 +149,12 @@ Status GradientExchange::SumTables(const Step& step) {
   for (size_t t = 0; t < topology_.tables() && good.ok(); ++t) {
     WithDim(topology_.dims[t], [&](auto dim) {
       const size_t width = static_cast<size_t>(int{dim});
+      const Contributions& keys = step.worker[t].lane_positions;
       int64_t* const sums = sums_[t].Reset(step.worker[t].unique() * width).data();
       uint8_t* const narrow = narrow_[t].Reset(step.worker[t].unique()).data();
-      good = SumLanes(step, t, dim, [=, this](size_t key, const int64_t* sum) {
+      good = SumLanes(step, t, dim, [=, &keys, this](size_t key, const int64_t* sum) {
         std::copy_n(sum, width, sums + key * width);
-        narrow[key] = fixed_.AreFloats(sum, dim);
+        narrow[key] = keys[key].size() == 1 || fixed_.AreFloats(sum, dim);
       });
     });
   }
@@ -176,36 +190,44 @@ Status GradientExchange::ExchangePayloads(const Operation& op, std::span<const V
                                           const Step& step) {
   const size_t ranks = static_cast<size_t>(topology_.ranks);
   std::vector<ConstBuffer> send(ranks);
-  std::vector<MutableBuffer> recv(ranks);
   for (size_t s = 0; topology_.is_worker() && s < topology_.servers.size(); ++s) {
     send[static_cast<size_t>(topology_.servers[s].value)] = {
         payload_out_.data() + payload_begin_[s], payload_begin_[s + 1] - payload_begin_[s]};
   }
-  received_begin_.assign(1, 0);
-  for (const Rank worker : topology_.workers) {
-    received_begin_.push_back(received_begin_.back() +
-                              verdicts[static_cast<size_t>(worker.value)].payload_bytes);
+  size_t bytes = 0;  // from others; the payload to itself a server reads where it was encoded
+  for (size_t r = 0; r < ranks; ++r) {
+    if (Rank{static_cast<int>(r)} != topology_.rank) bytes += verdicts[r].payload_bytes;
   }
-  payload_in_.Reset(received_begin_.back());
-  for (size_t w = 0; w < topology_.workers.size(); ++w) {
-    recv[static_cast<size_t>(topology_.workers[w].value)] = {
-        payload_in_.data() + received_begin_[w], received_begin_[w + 1] - received_begin_[w]};
+  std::byte* at = payload_in_.Reset(bytes).data();
+  received_.clear();
+  std::vector<MutableBuffer> recv(ranks);
+  for (const Rank worker : topology_.workers) {
+    const size_t r = static_cast<size_t>(worker.value);
+    const size_t size = verdicts[r].payload_bytes;
+    if (worker == topology_.rank) {
+      const size_t own = payload_begin_[static_cast<size_t>(topology_.server_index())];
+      recv[r] = {payload_out_.data() + own, size};
+    } else {
+      recv[r] = {at, size};
+      at += size;
+    }
+    received_.emplace_back(static_cast<const std::byte*>(recv[r].data), size);
   }
   TRESTLE_RETURN_IF_ERROR(comm_.AllToAll(op, send, recv));
   if (!topology_.is_server()) return {};
   for (size_t t = 0; t < topology_.tables(); ++t) {
-    places_[t].Reset(step.server[t].requests.size());
+    rows_[t].Reset(step.server[t].requests.size());
   }
   return {};
 }
 
-Status GradientExchange::Locate(const Step& step, size_t worker,
-                                std::span<const std::byte> payload) {
-  size_t at = received_begin_[worker];
+Status GradientExchange::Locate(const Step& step, size_t worker) {
+  const std::span<const std::byte> payload = received_[worker];
+  size_t at = 0;
   for (size_t t = 0; t < topology_.tables(); ++t) {
     const ServerTable& table = step.server[t];
-    const auto places = places_[t].span().subspan(table.worker_begin[worker], table.count(worker));
-    TRESTLE_ASSIGN_OR_RETURN(at, LocateRows(payload, at, topology_.dims[t], places));
+    const auto rows = rows_[t].span().subspan(table.worker_begin[worker], table.count(worker));
+    TRESTLE_ASSIGN_OR_RETURN(at, LocateRows(payload, at, topology_.dims[t], rows));
   }
   if (at == payload.size()) return {};
   return {StatusCode::kInternal, "gradients are longer than their keys promise"};
@@ -213,29 +235,28 @@ Status GradientExchange::Locate(const Step& step, size_t worker,
 
 void GradientExchange::SumWorkers(const Step& step, size_t table) {
   const ServerTable& keys = step.server[table];
-  const RowPlace* const places = places_[table].data();
+  const EncodedRow* const encoded = rows_[table].data();
   const double rows = static_cast<double>(step.header.rows);
   WithDim(topology_.dims[table], [&](auto dim) {
     const size_t width = static_cast<size_t>(int{dim});
     float* const means = means_[table].Reset(keys.keys.size() * width).data();
-    ParallelRanges(pool_, keys.keys.size(), kGrain, [&](size_t begin, size_t end) {
-      std::vector<int64_t> sum(width);
-      for (size_t key = begin; key < end; ++key) {
-        std::fill(sum.begin(), sum.end(), 0);
-        for (const uint32_t request : keys.contributions[key]) {
-          AddEncoded(fixed_, payload_in_.data(), places[request], dim, sum.data());
-        }
-        fixed_.ToMeans(sum.data(), dim, rows, means + key * width);
-      }
-    });
+    SumEachKey(
+        pool_, keys.contributions, width,
+        [=](uint32_t request) { return reinterpret_cast<const void*>(encoded[request]); },
+        [=, this](uint32_t request, int64_t* sum) {
+          AddEncoded(fixed_, encoded[request], dim, sum);
+        },
+        [=, this](size_t key, const int64_t* sum) {
+          fixed_.ToMeans(sum, dim, rows, means + key * width);
+        });
   });
 }
 
 Status GradientExchange::PushTables(Step* step) {
   if (!topology_.is_server()) return {};
   for (size_t w = 0; w < topology_.workers.size(); ++w) {
-    TRESTLE_RETURN_IF_ERROR(Locate(*step, w, payload_in_.span().first(received_begin_[w + 1]))
-                                .Wrap("from rank " + std::to_string(topology_.workers[w].value)));
+    TRESTLE_RETURN_IF_ERROR(
+        Locate(*step, w).Wrap("from rank " + std::to_string(topology_.workers[w].value)));
   }
   for (size_t t = 0; t < topology_.tables(); ++t) {
     SumWorkers(*step, t);

@@ -42,7 +42,7 @@ class GradientExchange {
   void Encode(const Step& step);
   // Message 5, and its sum over the workers: means_.
   Status ExchangePayloads(const Operation& op, std::span<const Verdict> verdicts, const Step& step);
-  Status Locate(const Step& step, size_t worker, std::span<const std::byte> payload);
+  Status Locate(const Step& step, size_t worker);
   void SumWorkers(const Step& step, size_t table);
   Status PushTables(Step* step);
 
@@ -56,9 +56,9 @@ class GradientExchange {
   std::vector<Buffer<uint8_t>> narrow_;  // [tables] of [unique], worker
   std::vector<size_t> payload_begin_;    // [servers + 1] in payload_out_
   Buffer<std::byte> payload_out_, payload_in_;
-  std::vector<size_t> received_begin_;    // [workers + 1] in payload_in_
-  std::vector<Buffer<RowPlace>> places_;  // [tables] of [requests], server
-  std::vector<Buffer<float>> means_;      // [tables] of [unique, dim], server
+  std::vector<std::span<const std::byte>> received_;  // [workers]
+  std::vector<Buffer<EncodedRow>> rows_;              // [tables] of [requests], server
+  std::vector<Buffer<float>> means_;                  // [tables] of [unique, dim], server
 };
 
 }  // namespace trestle

@@ -34,9 +34,9 @@ Status RowExchange::Pull(Step* step) {
   if (topology_.is_server()) {
     local = WithinMemory(Where(op), [&] { return PullTables(step).Wrap(Where(op)); });
     if (!local.ok()) verdict.flags |= kFailed;
-    LayOutReplies(*step);
+    LayOutReplies(step);
     for (size_t w = 0; w < topology_.workers.size(); ++w) {
-      std::memcpy(replies_.data() + reply_begin_[w], &verdict, sizeof(verdict));
+      std::memcpy(reply_at_[w], &verdict, sizeof(verdict));
     }
     if (local.ok()) WriteReplies(*step);
   }
@@ -47,7 +47,7 @@ Status RowExchange::Pull(Step* step) {
   std::vector<MutableBuffer> recv(ranks);
   for (size_t r = 0; r < ranks; ++r) recv[r] = {&verdicts[r], sizeof(Verdict)};
   for (size_t w = 0; topology_.is_server() && w < topology_.workers.size(); ++w) {
-    send[static_cast<size_t>(topology_.workers[w].value)] = {replies_.data() + reply_begin_[w],
+    send[static_cast<size_t>(topology_.workers[w].value)] = {reply_at_[w],
                                                              reply_layouts_[w].bytes()};
   }
   for (size_t s = 0; topology_.is_worker() && s < topology_.servers.size(); ++s) {
@@ -93,17 +93,27 @@ Status RowExchange::PullTables(Step* step) {
   return {};
 }
 
-void RowExchange::LayOutReplies(const Step& step) {
+void RowExchange::LayOutReplies(Step* step) {
   const size_t workers = topology_.workers.size();
   std::vector<uint32_t> counts(topology_.tables());
   reply_layouts_.resize(workers);
-  reply_begin_.assign(1, 0);
+  size_t bytes = 0;  // of the replies to others
   for (size_t w = 0; w < workers; ++w) {
-    for (size_t t = 0; t < counts.size(); ++t) counts[t] = step.server[t].count(w);
-    reply_layouts_[w].Reset(topology_.dims, counts, !step.training());
-    reply_begin_.push_back(reply_begin_.back() + PadTo(reply_layouts_[w].bytes(), 64));
+    for (size_t t = 0; t < counts.size(); ++t) counts[t] = step->server[t].count(w);
+    reply_layouts_[w].Reset(topology_.dims, counts, !step->training());
+    if (!IsOwn(w)) bytes += PadTo(reply_layouts_[w].bytes(), 64);
   }
-  replies_.Reset(reply_begin_.back());
+  std::byte* at = replies_.Reset(bytes).data();
+  reply_at_.resize(workers);
+  for (size_t w = 0; w < workers; ++w) {
+    if (IsOwn(w)) {
+      reply_at_[w] =
+          step->rows.data() + step->section_begin[static_cast<size_t>(topology_.server_index())];
+    } else {
+      reply_at_[w] = at;
+      at += PadTo(reply_layouts_[w].bytes(), 64);
+    }
+  }
 }
 
 void RowExchange::WriteReplies(const Step& step) {
@@ -120,8 +130,8 @@ void RowExchange::WriteReply(const Step& step, size_t worker, size_t table) {
   const ServerTable& keys = step.server[table];
   const uint32_t* const key_of = keys.key_of.data() + keys.worker_begin[worker];
   const float* const rows = keys.rows.data();
-  auto* const out = reinterpret_cast<float*>(replies_.data() + reply_begin_[worker] +
-                                             reply_layouts_[worker].rows(table));
+  auto* const out =
+      reinterpret_cast<float*>(reply_at_[worker] + reply_layouts_[worker].rows(table));
   WithDim(topology_.dims[table], [&](auto dim) {
     const size_t width = static_cast<size_t>(int{dim});
     for (size_t i = 0; i < keys.count(worker); ++i) {
@@ -134,8 +144,8 @@ void RowExchange::WriteAbsent(const Step& step, size_t worker, size_t table) {
   const ServerTable& keys = step.server[table];
   const uint32_t* const key_of = keys.key_of.data() + keys.worker_begin[worker];
   const size_t count = keys.count(worker);
-  auto* const bits = reinterpret_cast<uint8_t*>(replies_.data() + reply_begin_[worker] +
-                                                reply_layouts_[worker].absent(table));
+  auto* const bits =
+      reinterpret_cast<uint8_t*>(reply_at_[worker] + reply_layouts_[worker].absent(table));
   std::fill_n(bits, BitmapBytes(count), uint8_t{0});
   for (size_t i = 0; i < count; ++i) {
     if (keys.handles[key_of[i]].absent()) bits[i / 8] |= static_cast<uint8_t>(1u << (i % 8));

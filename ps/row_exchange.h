@@ -30,8 +30,10 @@ class RowExchange {
   Status PullAlone(Step* step);
   // Rows and handles of all unique keys of this server.
   Status PullTables(Step* step);
-  // Message 3 for each worker, in replies_; reply_begin_[w] and reply_layouts_[w] say where.
-  void LayOutReplies(const Step& step);
+  // Message 3 for each worker, at reply_at_[w] as reply_layouts_[w] says. The reply to this rank
+  // itself is written where Gather reads it, the others into replies_.
+  void LayOutReplies(Step* step);
+  bool IsOwn(size_t worker) const { return static_cast<int>(worker) == topology_.worker_index(); }
   void WriteReplies(const Step& step);
   void WriteReply(const Step& step, size_t worker, size_t table);
   void WriteAbsent(const Step& step, size_t worker, size_t table);
@@ -43,7 +45,7 @@ class RowExchange {
   const std::span<const std::unique_ptr<EmbeddingTable>> tables_;
   ThreadPool* const pool_;
   std::vector<RowLayout> reply_layouts_;  // [workers]
-  std::vector<size_t> reply_begin_;       // [workers + 1]
+  std::vector<std::byte*> reply_at_;      // [workers]
   Buffer<std::byte> replies_;
 };
 

@@ -58,6 +58,7 @@ bool StepQueue::Push(Result<std::optional<PreparedStep>> item) {
 
 void StepQueue::Run() {
   UseOneOpenMpThread();
+  GiveWayToComputation();
   Status local;  // a failure to tell the others with the next header
   for (int64_t step = options_.first_step;; ++step) {
     auto prepared = Prepare(step, &local);
