@@ -111,13 +111,13 @@ TEST(GradientCodec, RowsOfSeveralTablesComeBackExactly) {
 
     size_t at = 0;
     for (const Encoded& e : tables) {
-      std::vector<RowPlace> places(e.narrow.size());
-      auto next = LocateRows({begin, bytes}, at, e.dim, places);
+      std::vector<EncodedRow> rows(e.narrow.size());
+      auto next = LocateRows({begin, bytes}, at, e.dim, rows);
       ASSERT_TRUE(next.ok()) << next.status().ToString();
       at = *next;
-      for (size_t i = 0; i < places.size(); ++i) {
+      for (size_t i = 0; i < rows.size(); ++i) {
         std::vector<int64_t> sum(static_cast<size_t>(e.dim));
-        AddEncoded(kFixed, begin, places[i], e.dim, sum.data());
+        AddEncoded(kFixed, rows[i], e.dim, sum.data());
         for (size_t d = 0; d < sum.size(); ++d) EXPECT_EQ(sum[d], e.sums[i * sum.size() + d]);
       }
     }
@@ -132,10 +132,10 @@ TEST(GradientCodec, AShortMessageIsAnError) {
   auto* const begin = reinterpret_cast<std::byte*>(storage.data());
   const size_t bytes =
       static_cast<size_t>(EncodeRows(kFixed, sums.data(), narrow, 3, begin) - begin);
-  std::vector<RowPlace> places(2);
-  ASSERT_TRUE(LocateRows({begin, bytes}, 0, 3, places).ok());
+  std::vector<EncodedRow> rows(2);
+  ASSERT_TRUE(LocateRows({begin, bytes}, 0, 3, rows).ok());
   for (size_t cut = 0; cut < bytes; ++cut) {
-    EXPECT_EQ(LocateRows({begin, cut}, 0, 3, places).status().code(), StatusCode::kInternal) << cut;
+    EXPECT_EQ(LocateRows({begin, cut}, 0, 3, rows).status().code(), StatusCode::kInternal) << cut;
   }
 }
 
