@@ -2,6 +2,9 @@
 
 #include <xxhash.h>
 
+#include <cstdio>
+#include <new>
+
 namespace trestle {
 namespace {
 
@@ -27,6 +30,36 @@ uint64_t Hash64(std::span<const std::byte> bytes, uint64_t seed) {
 
 uint64_t Hash64(std::string_view text, uint64_t seed) {
   return XXH3_64bits_withSeed(text.data(), text.size(), seed);
+}
+
+struct Hasher128::State {
+  XXH3_state_t* xxh = XXH3_createState();
+  State() {
+    if (xxh == nullptr) throw std::bad_alloc();
+    XXH3_128bits_reset(xxh);
+  }
+  ~State() { XXH3_freeState(xxh); }
+};
+
+Hasher128::Hasher128() : state_(std::make_unique<State>()) {}
+Hasher128::~Hasher128() = default;
+Hasher128::Hasher128(Hasher128&&) noexcept = default;
+Hasher128& Hasher128::operator=(Hasher128&&) noexcept = default;
+
+void Hasher128::Update(std::span<const std::byte> bytes) {
+  XXH3_128bits_update(state_->xxh, bytes.data(), bytes.size());
+}
+
+std::string Hasher128::Hex() const {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_->xxh));
+  std::string text;
+  char digits[3];
+  for (const unsigned char byte : canonical.digest) {
+    std::snprintf(digits, sizeof(digits), "%02x", byte);
+    text += digits;
+  }
+  return text;
 }
 
 }  // namespace trestle

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/types.h"
@@ -26,6 +28,21 @@ uint64_t Unmix64(uint64_t x);
 // XXH3 of bytes with a seed.
 uint64_t Hash64(std::span<const std::byte> bytes, uint64_t seed = 0);
 uint64_t Hash64(std::string_view text, uint64_t seed = 0);
+
+// XXH3 with 128 bits, of bytes that come in pieces: the checksum of files.
+class Hasher128 {
+ public:
+  Hasher128();
+  ~Hasher128();
+  Hasher128(Hasher128&&) noexcept;
+  Hasher128& operator=(Hasher128&&) noexcept;
+  void Update(std::span<const std::byte> bytes);
+  std::string Hex() const;  // 32 digits, in the order that `xxhsum -H2` prints
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // The key of a string id in the table with that seed.
 inline Key StringKey(std::string_view text, uint64_t table_seed) {

@@ -40,6 +40,7 @@ class CpuTable final : public EmbeddingTable {
               std::span<const KeyCounts> counts, int64_t step) override;
   Status ForEachRow(uint32_t begin_partition, uint32_t end_partition,
                     const std::function<Status(const RowView&)>& visit) const override;
+  Result<std::unique_ptr<TableSnapshot>> Snapshot(std::shared_ptr<SnapshotMemory> memory) override;
   Status Insert(const RowView& row) override;
   uint64_t Digest() const override;
 

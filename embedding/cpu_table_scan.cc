@@ -73,6 +73,10 @@ Status CpuTable::ForEachRow(uint32_t begin_partition, uint32_t end_partition,
   return OutOfMemory().Wrap("sorting keys");
 }
 
+Result<std::unique_ptr<TableSnapshot>> CpuTable::Snapshot(std::shared_ptr<SnapshotMemory>) {
+  return Status(StatusCode::kUnsupported, "no snapshots yet");
+}
+
 uint64_t CpuTable::Digest() const {
   std::atomic<uint64_t> digest{0};
   pool_->ParallelFor(Segment::kSegments, [&](int64_t s, int) {

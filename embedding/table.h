@@ -1,19 +1,23 @@
 // EmbeddingTable: one server's part of one table, a map from key to a row of `dim` floats with its
 // optimizer state beside it. A key trained on first creates its row; evaluation creates nothing.
 //
-// A table is split into *segments* by the key's mixed bits; each is worked on by one thread at a time,
-// so there are no locks and no atomics. Rows live in large blocks and never move, so a RowHandle stays
-// good until the table is destroyed.
+// A table is split into *segments* by the key's mixed bits; each is worked on by one thread at a
+// time, so there are no locks and no atomics. Rows live in large blocks and never move, so a
+// RowHandle stays good until the table is destroyed.
 //
 // Thread safety: one caller at a time; inside, a call spreads over the pool's threads.
 // Ownership: spans are borrowed for the call. Device: host (the CUDA table keeps this contract).
-// Errors: kOutOfMemory names the table, its rows and bytes; the table is then unchanged but for rows
-// that were already created.
+// Errors: kOutOfMemory names the table, its rows and bytes; the table is then unchanged but for
+// rows that were already created.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 
@@ -54,15 +58,55 @@ struct RowHandle {
 // A row as snapshots, digests and files see it.
 struct RowView {
   Key key;
-  std::span<const float> weights;   // [dim]
-  std::span<const float> state;     // [state_width]: optimizer slots, slot after slot
-  uint64_t occurrences = 0;         // over all training
+  std::span<const float> weights;  // [dim]
+  std::span<const float> state;    // [state_width]: optimizer slots, slot after slot
+  uint64_t occurrences = 0;        // over all training
   uint64_t samples = 0;
-  int64_t last_step = 0;            // last step that pushed to it
+  int64_t last_step = 0;  // last step that pushed to it
 };
 
 // The row's part of its table's digest: a hash of key, weights, state and counters.
 uint64_t HashRow(const RowView& row);
+
+// What the snapshots of a rank's tables may hold of memory together: marks (4 bytes a row) and
+// before-images. Beyond it a Push waits until writers have passed rows it logged; a Push larger
+// than all of it goes through when nothing else is held. Thread safety: all methods.
+class SnapshotMemory {
+ public:
+  explicit SnapshotMemory(int64_t limit_bytes) : limit_(limit_bytes) {}
+  int64_t limit() const { return limit_; }
+  int64_t held() const;
+  int64_t peak() const;                     // the most that was ever held
+  std::chrono::nanoseconds waited() const;  // by pushes, in all
+
+  // For tables. Waits until `bytes` more fit, nothing is held, or `over` is true. False: over.
+  bool Hold(int64_t bytes, const std::atomic<bool>& over);
+  void Release(int64_t bytes);
+  void Wake();  // after `over` was set
+
+ private:
+  const int64_t limit_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  int64_t held_ = 0, peak_ = 0;
+  std::chrono::nanoseconds waited_{0};
+};
+
+// The rows of a table at one instant, while training goes on: the first Push to a row that the
+// writer has not passed logs the old row (a before-image); rows created later are not in it.
+//
+// Thread safety: one thread reads (the writer), while another pulls from and pushes to the table.
+// Destroying it ends the snapshot and releases what waits for it; the table must still be there.
+class TableSnapshot {
+ public:
+  virtual ~TableSnapshot() = default;
+  virtual int64_t rows() const = 0;
+  // As EmbeddingTable::ForEachRow, of the rows as they were. Calls must not overlap in partitions:
+  // a row that was visited is forgotten. `visit` runs without a lock held; its view is good for the
+  // call.
+  virtual Status ForEachRow(uint32_t begin_partition, uint32_t end_partition,
+                            const std::function<Status(const RowView&)>& visit) = 0;
+};
 
 class EmbeddingTable {
  public:
@@ -71,29 +115,35 @@ class EmbeddingTable {
   virtual ~EmbeddingTable() = default;
   virtual const TableSpec& spec() const = 0;
   virtual int64_t rows() const = 0;
-  virtual int64_t bytes() const = 0;        // memory held, index included
-  virtual int state_width() const = 0;      // floats of optimizer state a row
+  virtual int64_t bytes() const = 0;    // memory held, index included
+  virtual int state_width() const = 0;  // floats of optimizer state a row
 
-  // Copies the row of each key to weights[i*dim, (i+1)*dim) and its handle to handles[i]. Keys must be
-  // distinct. Returns the number of keys that had no row (and, with kRead, still have none).
+  // Copies the row of each key to weights[i*dim, (i+1)*dim) and its handle to handles[i]. Keys must
+  // be distinct. Returns the number of keys that had no row (and, with kRead, still have none).
   virtual Result<int64_t> Pull(std::span<const Key> keys, Missing missing, std::span<float> weights,
                                std::span<RowHandle> handles) = 0;
 
-  // One optimizer step on each row: gradients [n, dim], already summed over the batch and divided by
-  // its rows. `step` counts from 1. Handles must be distinct and present.
+  // One optimizer step on each row: gradients [n, dim], already summed over the batch and divided
+  // by its rows. `step` counts from 1. Handles must be distinct and present.
   virtual Status Push(std::span<const RowHandle> handles, std::span<const float> gradients,
                       std::span<const KeyCounts> counts, int64_t step) = 0;
 
-  // Calls visit for each row of partitions [begin, end) (the top 16 bits of Mix64(key)), rows ordered by
-  // (partition, mixed key): the same order whatever the order of creation. One thread.
+  // Calls visit for each row of partitions [begin, end) (the top 16 bits of Mix64(key)), rows
+  // ordered by (partition, mixed key): the same order whatever the order of creation. One thread.
   virtual Status ForEachRow(uint32_t begin_partition, uint32_t end_partition,
                             const std::function<Status(const RowView&)>& visit) const = 0;
+
+  // Marks this instant. Constant time but for 4 bytes a row of fresh memory, taken from `memory`
+  // (kOutOfMemory if the marks alone do not fit). One snapshot of a table at a time; no Insert
+  // meanwhile.
+  virtual Result<std::unique_ptr<TableSnapshot>> Snapshot(
+      std::shared_ptr<SnapshotMemory> memory) = 0;
 
   // Creates the row as given, for loading. kCorrupt if the key is there already or widths differ.
   virtual Status Insert(const RowView& row) = 0;
 
-  // Sum (mod 2^64) of HashRow over the rows: order-free, so equal for equal contents however sharded;
-  // the digest of a table is the sum over its shards.
+  // Sum (mod 2^64) of HashRow over the rows: order-free, so equal for equal contents however
+  // sharded; the digest of a table is the sum over its shards.
   virtual uint64_t Digest() const = 0;
 };
 

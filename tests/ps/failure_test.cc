@@ -32,6 +32,9 @@ class FailingTable final : public EmbeddingTable {
                     const std::function<Status(const RowView&)>& visit) const override {
     return table_->ForEachRow(begin, end, visit);
   }
+  Result<std::unique_ptr<TableSnapshot>> Snapshot(std::shared_ptr<SnapshotMemory> memory) override {
+    return table_->Snapshot(std::move(memory));
+  }
   Status Insert(const RowView& row) override { return table_->Insert(row); }
   uint64_t Digest() const override { return table_->Digest(); }
 

@@ -1,0 +1,47 @@
+// Shard file: the rows of one table and server as an Arrow IPC file that any Arrow reader opens.
+// Columns: key uint64, weights fixed_size_list<float>[dim], one fixed_size_list (or float, of width
+// one) for each optimizer slot, occurrences uint64, samples uint64, last_step int64. Rows are
+// ordered by (partition, mixed key), in record batches of about 4 MiB. The footer's metadata holds
+// an index: offset, size, rows, partitions and hash of every batch. So a loader reads and verifies
+// only the batches of partitions that it owns. docs/checkpoint-format.md.
+//
+// Thread safety: different files concurrently. Errors: kIoError; kCorrupt names file, what was
+// expected, what was found. Whatever is handed to `visit` was verified before.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/filesystem.h"
+#include "base/status.h"
+#include "embedding/table.h"
+#include "ps/checkpoint/manifest.pb.h"
+
+namespace trestle {
+
+// Calls its argument with each row, ordered by (partition, mixed key).
+using RowSource = std::function<Status(const std::function<Status(const RowView&)>& visit)>;
+
+// "embedding/<table>-00003-of-00008.arrow"
+std::string ShardFileName(const std::string& table, int server, int servers);
+
+struct ShardFileSpec {
+  std::string folder;  // the checkpoint's; its "embedding" folder exists
+  std::string table;
+  int dim = 0;
+  int state_width = 0;
+  std::string optimizer;  // names the slots' columns
+  int server = 0, servers = 1;
+};
+
+// Streams, hashes, syncs the file (not the folder).
+Result<FileEntry> WriteShardFile(FileSystem& fs, const ShardFileSpec& spec, const RowSource& rows);
+
+// Visits the rows of partitions [begin, end). `entry` is the manifest's; dim and state_width are
+// the table's, checked against the file.
+Status ReadShardFile(FileSystem& fs, const std::string& folder, const FileEntry& entry, int dim,
+                     int state_width, uint32_t begin_partition, uint32_t end_partition,
+                     const std::function<Status(const RowView&)>& visit);
+
+}  // namespace trestle
