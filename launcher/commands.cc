@@ -26,8 +26,8 @@ namespace {
 struct Arguments {
   std::string config;
   std::vector<std::string> set;
-  std::string model_dir;
-  std::string digest_dir;
+  std::string checkpoint;
+  StartOptions start;
   std::string doctor_dir = "runs";
   bool print = false;
   PlantSettings plant;
@@ -75,7 +75,7 @@ int SynthPlant(const Arguments& arguments) {
 }
 
 RunOptions OptionsOf(const Arguments& arguments) {
-  return {LoadConfig(arguments.config, arguments.set), arguments.model_dir};
+  return {LoadConfig(arguments.config, arguments.set), arguments.start, arguments.checkpoint};
 }
 
 // The commands and their arguments. Each command stores what it does when it was the one given.
@@ -91,7 +91,6 @@ class CommandLine {
     AddDoctor();
     AddConfig();
     AddSynth();
-    AddDigest();
   }
 
   int Run(int argc, const char* const* argv) {
@@ -126,16 +125,44 @@ class CommandLine {
   }
 
   void AddTrain() {
-    AddConfigArguments(Add(&app_, "train",
-                           "Train the model of a config, evaluate it, write it to the run's folder",
-                           [this] { return ExitCode(RunTrain(OptionsOf(arguments_)).code()); }));
+    CLI::App* train = Add(&app_, "train",
+                          "Train the model of a config, evaluate it, write it to the run's folder",
+                          [this] { return ExitCode(RunTrain(OptionsOf(arguments_)).code()); });
+    AddConfigArguments(train);
+    StartOptions& start = arguments_.start;
+    CLI::Option* resume =
+        train
+            ->add_option("--resume", start.resume,
+                         "go on from a checkpoint: \"latest\" of the run, or begin if there is "
+                         "none; or the folder of one")
+            ->type_name("latest|DIR");
+    train
+        ->add_flag("--next-segment", start.next_segment,
+                   "go on with new files in data.train once the checkpoint's are done")
+        ->needs(resume);
+    train
+        ->add_flag("--allow-divergence", start.flags.allow_divergence,
+                   "go on with other lanes, batch, order or instruction set; it is recorded")
+        ->needs(resume);
+    train
+        ->add_flag("--allow-new", start.flags.allow_new,
+                   "go on with more features, tables or layers, which start afresh")
+        ->needs(resume);
+    train->add_flag("--fresh", start.fresh, "start over in a folder that holds checkpoints")
+        ->excludes(resume);
+    train
+        ->add_option("--warm-start", start.warm_start,
+                     "tables of the same name, width and optimizer from another checkpoint")
+        ->type_name("DIR")
+        ->excludes(resume);
   }
 
   void AddEval() {
     CLI::App* eval = Add(&app_, "eval", "Evaluate a trained model on the config's test files",
                          [this] { return ExitCode(RunEval(OptionsOf(arguments_)).code()); });
     AddConfigArguments(eval);
-    eval->add_option("--model", arguments_.model_dir, "folder of the model, default RUN/model")
+    eval->add_option("--checkpoint", arguments_.checkpoint,
+                     "a checkpoint or a run's folder, default the config's run")
         ->type_name("DIR");
   }
 
@@ -174,12 +201,6 @@ class CommandLine {
     plant->add_option("--seed", s.seed, "other seeds, other data")->capture_default_str();
     plant->add_option("--threads", arguments_.threads, "the same bytes at any number")
         ->check(CLI::Range(1, 1024));
-  }
-
-  void AddDigest() {
-    CLI::App* digest = Add(&app_, "digest", "Print the digest of a trained model",
-                           [this] { return ExitCode(PrintDigest(arguments_.digest_dir).code()); });
-    digest->add_option("DIR", arguments_.digest_dir, "folder of the model")->required();
   }
 
   // The command that was being read when the line went wrong, and its name.
