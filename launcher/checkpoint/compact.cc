@@ -89,9 +89,9 @@ Status CompactCommand(FileSystem& fs, const std::string& path, const std::string
   const std::string folder = output + "/" + manifest.name();
   TRESTLE_RETURN_IF_ERROR(CheckTarget(fs, *delta, folder));
   if (const Status status = WriteFull(fs, *delta, folder); !status.ok()) {
-    const Status removed = RemoveCheckpoint(fs, folder);
-    const std::string context = "compacting " + delta->path();
-    return status.Wrap(removed.ok() ? context : context + " (" + folder + " stays, half written)");
+    const bool gone = !fs.Exists(folder) || RemoveCheckpoint(fs, folder).ok();
+    return status.Wrap("compacting " + delta->path() +
+                       (gone ? "" : " (" + folder + " stays, half written: remove it)"));
   }
   TRESTLE_ASSIGN_OR_RETURN(const auto full, ReadManifest(fs, folder));
   out << folder << ": full, " << CountText(RowsOf(full), "row") << ", " << BytesText(BytesOf(full))
