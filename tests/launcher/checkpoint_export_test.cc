@@ -84,9 +84,7 @@ std::vector<T> ValuesOf(const std::string& bytes, size_t begin, size_t end) {
 std::shared_ptr<arrow::Table> ReadParquet(const std::string& path) {
   auto file = arrow::io::ReadableFile::Open(path).ValueOrDie();
   auto reader = parquet::arrow::OpenFile(file, arrow::default_memory_pool()).ValueOrDie();
-  std::shared_ptr<arrow::Table> table;
-  EXPECT_TRUE(reader->ReadTable(&table).ok());
-  return table->CombineChunks().ValueOrDie();
+  return reader->ReadTable().ValueOrDie()->CombineChunks().ValueOrDie();
 }
 
 template <class Array>
@@ -161,7 +159,7 @@ TEST_F(CheckpointExport, SafetensorsHoldTablesAndDense) {
   for (const NamedTensor& tensor : model_.dense) {
     const auto [t0, t1] = bytes(tensor.name, "F32", Shape{tensor.rows, tensor.cols});
     EXPECT_EQ(ValuesOf<float>(file, t0, t1), tensor.values);
-    if (&tensor == &model_.dense.back()) EXPECT_EQ(t1, file.size());
+    EXPECT_TRUE(t1 == file.size() || &tensor != &model_.dense.back());
   }
 }
 
@@ -198,9 +196,14 @@ TEST_F(CheckpointExport, AFileIsWholeOrNotThere) {
       const TempDir out("fault");
       FaultFileSystem faulty(fs_, {.fail_call = call, .only_once = true});
       const Status status = ExportTo(faulty, {format, out.path(), {"user"}, false});
-      for (const std::string& path : fs_.Glob(out.path() + "/*.*").value()) {
+      std::vector<std::string> paths = fs_.Glob(out.path() + "/*.*").value();
+      const std::vector<std::string> inner = fs_.Glob(out.path() + "/user/*").value();
+      paths.insert(paths.end(), inner.begin(), inner.end());
+      for (const std::string& path : paths) {
         EXPECT_FALSE(path.ends_with(".tmp")) << path << " after call " << call;
-        if (path.ends_with(".parquet")) EXPECT_EQ(ReadParquet(path)->num_rows(), 50);
+        if (path.ends_with(".parquet")) {
+          EXPECT_EQ(ReadParquet(path)->num_rows(), 50);
+        }
       }
       if (status.ok()) break;
       ASSERT_LT(call, 1000);
@@ -254,7 +257,8 @@ TEST_F(CheckpointCompact, RefusesAFullOneAndANameThatIsTaken) {
   EXPECT_THAT(taken.ToString(), HasSubstr(path_ + ": exists"));
 }
 
-TEST_F(CheckpointCompact, BrokenAnywhereItLeavesNoCheckpointThatIsNotGood) {
+TEST_F(CheckpointCompact, BrokenAnywhereItLeavesNothing) {
+  path_ = WriteCheckpoint(fs_, Folder(), model_, {30, 1}, 1, &kBase);  // fewer files, fewer calls
   for (int64_t call = 1;; ++call) {
     const TempDir out("fault");
     FaultFileSystem faulty(fs_, {.fail_call = call, .only_once = true});
@@ -262,7 +266,7 @@ TEST_F(CheckpointCompact, BrokenAnywhereItLeavesNoCheckpointThatIsNotGood) {
     if (status.ok()) break;
     ASSERT_LT(call, 1000);
     EXPECT_EQ(status.code(), StatusCode::kIoError) << status.ToString();
-    EXPECT_FALSE(fs_.Exists(out.path() + "/step-00000020.1")) << "call " << call;
+    EXPECT_FALSE(fs_.Exists(out.path() + "/step-00000030.1")) << "call " << call;
   }
 }
 
