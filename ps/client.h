@@ -64,7 +64,7 @@ struct AgreedHeader {
   int64_t rows = 0;             // over all workers
   int64_t rejected = 0;         // over all workers
   bool stop_requested = false;  // anywhere
-  CheckpointVotes checkpoints;  // wanted by any rank, written by all
+  CheckpointVotes checkpoints = {};  // wanted by any rank, written by all
 };
 
 // One lane's keys: a JaggedKeys for each slot, in the order of slots given to the client.
