@@ -74,6 +74,7 @@ class Job {
   Result<std::vector<std::string>> FindStart(const StartOptions& start);
   // Builds the parts and fills them.
   Status Start(const StartOptions& start);
+  Status FillParts(const StartOptions& start);
   Status Resume(const std::string& path, const StartOptions& start);
   Status WarmStart(const std::string& path);
   void BeginSegment();

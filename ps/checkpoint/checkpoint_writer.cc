@@ -229,11 +229,15 @@ Status CheckpointWriter::Restate(const Cursor& cursor, bool finished) {
   return AgreeOnStatus(comm_, Completing(cursor.step()), written);
 }
 
+Result<std::optional<CheckpointReport>> CheckpointWriter::Drain() {
+  if (!in_flight_) return std::optional<CheckpointReport>();
+  TRESTLE_ASSIGN_OR_RETURN(const CheckpointReport report, Complete());
+  return std::optional(report);
+}
+
 Result<CheckpointReport> CheckpointWriter::Finish(const Cursor& cursor, bool finished) {
+  CHECK(!in_flight_) << "Drain first";
   CheckpointReport report;
-  if (in_flight_) {
-    TRESTLE_ASSIGN_OR_RETURN(report, Complete());
-  }
   if (newest_ && newest_->cursor().step() == cursor.step()) {
     const Status restated = Restate(cursor, finished);
     if (BreaksTheJob(restated)) return restated;
