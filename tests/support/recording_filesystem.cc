@@ -371,6 +371,16 @@ Status RecordingFileSystem::Remove(const std::string& path) {
   return {};
 }
 
+Status RecordingFileSystem::RemoveDirectory(const std::string& path) {
+  const std::lock_guard lock(disk_->mutex());
+  TRESTLE_ASSIGN_OR_RETURN(const int inode, disk_->FindFolder(path));
+  if (!disk_->at(inode).entries.empty()) return {StatusCode::kIoError, path + ": is not empty"};
+  TRESTLE_ASSIGN_OR_RETURN(Entry entry, disk_->Place(path));
+  entry.inode = kNone;
+  disk_->Do({Operation::kNames, "remove folder " + path, inode, {entry}, ""});
+  return {};
+}
+
 Status RecordingFileSystem::SyncDirectory(const std::string& path) {
   const std::lock_guard lock(disk_->mutex());
   TRESTLE_ASSIGN_OR_RETURN(const int folder, disk_->FindFolder(path));

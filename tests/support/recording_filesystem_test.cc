@@ -54,8 +54,11 @@ TEST(RecordingFileSystem, IsAFileSystem) {
   EXPECT_EQ(fs.Read("/a/two").status().code(), StatusCode::kNotFound);
   EXPECT_EQ(fs.Create("/nowhere/file").status().code(), StatusCode::kNotFound);
   EXPECT_EQ(fs.Remove("/a/b").code(), StatusCode::kIoError);
+  EXPECT_EQ(fs.RemoveDirectory("/a").code(), StatusCode::kIoError);
   EXPECT_EQ(fs.Describe(0), "make folder /a");
   EXPECT_EQ(fs.Describe(fs.operations() - 1), "remove /a/two");
+  EXPECT_TRUE(fs.RemoveDirectory("/a/b").ok());
+  EXPECT_FALSE(fs.Exists("/a/b"));
 }
 
 TEST(RecordingFileSystem, DataIsDurableOnceSynced) {
