@@ -155,6 +155,7 @@ class CrashedRun {
       if (one.end <= n) complete = &one;
       if (one.begin <= n && n < one.end) begun = &one;
     }
+    ExpectNoHalfRemoved(disk);
     const auto path = Newest(disk);
     if (!path.ok()) {
       EXPECT_EQ(complete, nullptr) << path.status().ToString();
@@ -166,6 +167,22 @@ class CrashedRun {
     }
     ASSERT_NE(found, nullptr) << *path << " is neither the new one nor the one before";
     ExpectHolds(disk, *path, found->model);
+  }
+
+  // A checkpoint that is going is none before its files go. (A delta may outlive its base for the
+  // moment in which both are removed.)
+  static void ExpectNoHalfRemoved(RecordingFileSystem& disk) {
+    const auto listed = ListCheckpoints(disk, kFolder);
+    ASSERT_TRUE(listed.ok()) << listed.status().ToString();
+    for (const FoundCheckpoint& checkpoint : *listed) {
+      if (!checkpoint.complete) continue;
+      const auto manifest = ReadManifest(disk, checkpoint.path);
+      ASSERT_TRUE(manifest.ok()) << manifest.status().ToString();
+      const std::string base = kFolder + ("/" + manifest->base()) + "/MANIFEST.json";
+      if (!manifest->base().empty() && !disk.Exists(base)) continue;
+      const auto reader = CheckpointReader::Open(disk, checkpoint.path);
+      EXPECT_TRUE(reader.ok()) << reader.status().ToString();
+    }
   }
 
   RecordingFileSystem fs_;
