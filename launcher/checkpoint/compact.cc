@@ -60,12 +60,15 @@ Result<Manifest> WriteFiles(FileSystem& fs, const CheckpointReader& delta,
   return full;
 }
 
-Status WriteFull(FileSystem& fs, const CheckpointReader& delta, const std::string& folder) {
-  TRESTLE_ASSIGN_OR_RETURN(const Manifest full, WriteFiles(fs, delta, folder));
+// Writes it, and reads it again.
+Result<Manifest> WriteFull(FileSystem& fs, const CheckpointReader& delta,
+                           const std::string& folder) {
+  TRESTLE_ASSIGN_OR_RETURN(Manifest full, WriteFiles(fs, delta, folder));
   TRESTLE_RETURN_IF_ERROR(WriteManifest(fs, folder, full));
   TRESTLE_RETURN_IF_ERROR(fs.SyncDirectory(std::filesystem::path(folder).parent_path().string()));
   TRESTLE_ASSIGN_OR_RETURN(const auto written, CheckpointReader::Open(fs, folder));
-  return written->Verify();  // that the rows add up to the delta's digests, above all
+  TRESTLE_RETURN_IF_ERROR(written->Verify());  // above all, that rows add up to the delta's digests
+  return full;
 }
 
 Status CheckTarget(FileSystem& fs, const CheckpointReader& delta, const std::string& folder) {
@@ -88,14 +91,14 @@ Status CompactCommand(FileSystem& fs, const std::string& path, const std::string
   const Manifest& manifest = delta->manifest();
   const std::string folder = output + "/" + manifest.name();
   TRESTLE_RETURN_IF_ERROR(CheckTarget(fs, *delta, folder));
-  if (const Status status = WriteFull(fs, *delta, folder); !status.ok()) {
-    const Status removed = RemoveCheckpoint(fs, folder);
-    const std::string context = "compacting " + delta->path();
-    return status.Wrap(removed.ok() ? context : context + " (" + folder + " stays, half written)");
+  const Result<Manifest> full = WriteFull(fs, *delta, folder);
+  if (!full.ok()) {
+    const bool gone = !fs.Exists(folder) || RemoveCheckpoint(fs, folder).ok();
+    return full.status().Wrap("compacting " + delta->path() +
+                              (gone ? "" : " (" + folder + " stays, half written: remove it)"));
   }
-  TRESTLE_ASSIGN_OR_RETURN(const auto full, ReadManifest(fs, folder));
-  out << folder << ": full, " << CountText(RowsOf(full), "row") << ", " << BytesText(BytesOf(full))
-      << ", digest " << full.digest() << ", as before; verified\n"
+  out << folder << ": full, " << CountText(RowsOf(*full), "row") << ", "
+      << BytesText(BytesOf(*full)) << ", digest " << full->digest() << ", as before; verified\n"
       << "it needs neither " << manifest.base() << " nor the delta " << delta->path() << "\n";
   return {};
 }

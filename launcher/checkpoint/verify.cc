@@ -18,7 +18,8 @@ void Count(const Manifest& manifest, int64_t* files, int64_t* bytes) {
 // "ok: 5 files, 1.2 MB, 345 rows"
 Result<std::string> Verify(FileSystem& fs, const std::string& path) {
   TRESTLE_ASSIGN_OR_RETURN(const auto reader, CheckpointReader::Open(fs, path));
-  TRESTLE_RETURN_IF_ERROR(reader->Verify());
+  const Status verified = reader->Verify();
+  TRESTLE_RETURN_IF_ERROR(reader->base() ? verified.Wrap("delta " + path) : verified);
   int64_t files = 0, bytes = 0;
   Count(reader->manifest(), &files, &bytes);
   if (reader->base()) Count(*reader->base(), &files, &bytes);

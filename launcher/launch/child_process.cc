@@ -68,7 +68,8 @@ ProcessState StateOf(const std::filesystem::path& proc) {
   return found;
 }
 
-// Those of the session that still run. A pid that names a session is not given to a new process.
+// Those of the session that still run; its dead, which became children of ours, are reaped. A pid
+// that names a session is not given to a new process.
 std::vector<pid_t> RunningIn(pid_t session) {
   std::vector<pid_t> found;
   std::error_code error;
@@ -77,8 +78,13 @@ std::vector<pid_t> RunningIn(pid_t session) {
     const std::string name = it->path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     const ProcessState process = StateOf(it->path());
-    const bool dead = process.state == 'Z' || process.state == 'X';
-    if (process.session == session && !dead) found.push_back(std::stoi(name));
+    if (process.session != session) continue;
+    const pid_t pid = std::stoi(name);
+    if (process.state != 'Z' && process.state != 'X') {
+      found.push_back(pid);
+    } else if (pid != session) {  // the child itself is for Reap
+      ::waitpid(pid, nullptr, WNOHANG);
+    }
   }
   return found;
 }

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -228,6 +229,8 @@ class Supervisor {
 }  // namespace
 
 int Launch(FileSystem& fs, const LaunchOptions& options) {
+  // Ranks that a killed mpirun leaves become children of this process, which reaps them.
+  PCHECK(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
   const Result<int> code = Supervisor(fs, options).Run();
   if (code.ok()) return *code;
   ReportError(code.status(), std::cerr);
