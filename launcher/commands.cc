@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "launcher/config_docs.h"
 #include "launcher/doctor.h"
 #include "launcher/job_plan.h"
+#include "launcher/launch/launch.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
 #include "launcher/synth/plant.h"
@@ -46,6 +48,7 @@ struct Arguments {
   std::string plant_dir;
   int threads = 0;  // 0: all cores
   CheckpointArguments checkpoint;
+  LaunchArguments launch;
 };
 
 // All ranks of a job get the same command line, so the first tells what is wrong with it.
@@ -94,6 +97,18 @@ int DiffOf(const CheckpointArguments& arguments) {
   return ExitCode(*same ? StatusCode::kOk : StatusCode::kMismatch);
 }
 
+int RunLaunch(Arguments arguments) {
+  LaunchArguments& launch = arguments.launch;
+  launch.config = arguments.config;
+  launch.set = arguments.set;
+  const StartOptions& start = arguments.start;
+  if (start.next_segment) launch.train_flags.push_back("--next-segment");
+  if (start.flags.allow_divergence) launch.train_flags.push_back("--allow-divergence");
+  if (start.flags.allow_new) launch.train_flags.push_back("--allow-new");
+  const auto options = PlanLaunch(launch, std::filesystem::read_symlink("/proc/self/exe").string());
+  return options.ok() ? Launch(FileSystem::Local(), *options) : Finish(options.status());
+}
+
 RunOptions OptionsOf(const Arguments& arguments) {
   return {LoadConfig(arguments.config, arguments.set), arguments.start, arguments.model};
 }
@@ -108,6 +123,7 @@ class CommandLine {
     app_.footer("Settings: `trestle config docs`. Exit codes: docs/errors.md.");
     AddTrain();
     AddEval();
+    AddLaunch();
     AddDoctor();
     AddConfig();
     AddSynth();
@@ -185,6 +201,30 @@ class CommandLine {
     eval->add_option("--checkpoint", arguments_.model,
                      "a checkpoint or a run's folder, default the config's run")
         ->type_name("DIR");
+  }
+
+  void AddLaunch() {
+    CLI::App* command =
+        Add(&app_, "launch", "Train under mpirun; after a failure start again from a checkpoint",
+            [this] { return RunLaunch(arguments_); });
+    AddConfigArguments(command);
+    LaunchArguments& launch = arguments_.launch;
+    command->add_option("--np", launch.np, "ranks; default: as many as --hosts has slots")
+        ->check(CLI::Range(1, 65536));
+    command->add_option("--servers", launch.servers, "of them, ranks that only serve tables")
+        ->check(CLI::Range(0, 65536));
+    command->add_option("--hosts", launch.hosts, "hosts and their slots")->type_name("a:8,b:8");
+    command->add_option("--restarts", launch.restarts, "restarts at most, in all")
+        ->check(CLI::Range(0, 1'000'000))
+        ->capture_default_str();
+    command->add_option("--backoff", launch.backoff_s, "seconds before a restart, doubling to 60")
+        ->check(CLI::Range(0.0, 86400.0))
+        ->capture_default_str();
+    StartOptions& start = arguments_.start;
+    command->add_flag("--next-segment", start.next_segment, "as for `trestle train`");
+    command->add_flag("--allow-divergence", start.flags.allow_divergence, "likewise");
+    command->add_flag("--allow-new", start.flags.allow_new, "likewise");
+    command->add_option("MPIRUN_ARGUMENTS", launch.mpirun, "after --: more arguments for mpirun");
   }
 
   void AddDoctor() {
