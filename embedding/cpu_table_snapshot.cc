@@ -14,27 +14,17 @@
 namespace trestle::embedding {
 namespace {
 
-// What a row's word says; from kFirstImage on, its image's number.
-constexpr uint32_t kUntouched = 0;
-constexpr uint32_t kPassed = 1;
-constexpr uint32_t kFirstImage = 2;
-
 constexpr size_t kReadGroup = 64;   // rows prefetched and copied together
 constexpr size_t kLogGroup = 1024;  // rows that a thread logs at a time
 constexpr size_t kAhead = 16;       // rows prefetched
 constexpr uint32_t kNoImage = ~0u;
 
-std::atomic_ref<uint32_t> Word(uint32_t* words, uint32_t row) {
-  return std::atomic_ref<uint32_t>(words[row]);
-}
+// Four states a byte, and no two segments on a cache line.
+size_t StateBytes(const Segment& segment) { return (size_t{segment.rows()} + 255) / 256 * 64; }
 
 [[gnu::always_inline]] inline void Prefetch(const RowPlace& place, int floats) {
   for (int f = 0; f < floats; f += 16) __builtin_prefetch(place.floats + f);
   __builtin_prefetch(place.counters);
-}
-
-int64_t FixedBytes(int64_t rows) {
-  return rows * static_cast<int64_t>(sizeof(uint32_t)) + RowSorter::Bytes(rows);
 }
 
 }  // namespace
@@ -43,8 +33,12 @@ Result<std::shared_ptr<SnapshotLog>> SnapshotLog::Make(std::span<const Segment> 
                                                        int row_floats,
                                                        std::shared_ptr<SnapshotMemory> memory) {
   int64_t rows = 0;
-  for (const Segment& segment : segments) rows += segment.rows();
-  const int64_t bytes = FixedBytes(rows);
+  size_t state_bytes = 0;
+  for (const Segment& segment : segments) {
+    rows += segment.rows();
+    state_bytes += StateBytes(segment);
+  }
+  const int64_t bytes = static_cast<int64_t>(state_bytes) + RowSorter::Bytes(rows);
   if (!memory->HoldFixed(bytes)) {
     return Status(StatusCode::kOutOfMemory,
                   "a snapshot of " + std::to_string(rows) + " rows needs " + std::to_string(bytes) +
@@ -52,37 +46,39 @@ Result<std::shared_ptr<SnapshotLog>> SnapshotLog::Make(std::span<const Segment> 
                       " bytes that snapshots may hold, " + std::to_string(memory->held()) +
                       " are taken; allow them more");
   }
-  Mapping words(rows * sizeof(uint32_t));
-  if (rows > 0 && !words.get()) {
+  Mapping states(state_bytes);
+  if (rows > 0 && !states.get()) {
     memory->ReleaseFixed(bytes);
     return Status(StatusCode::kOutOfMemory, "a snapshot of " + std::to_string(rows) +
                                                 " rows: the system has no " +
                                                 std::to_string(bytes) + " bytes more");
   }
   return std::shared_ptr<SnapshotLog>(
-      new SnapshotLog(segments, row_floats, rows, std::move(words), std::move(memory)));
+      new SnapshotLog(segments, row_floats, rows, std::move(states), std::move(memory), bytes));
 }
 
 SnapshotLog::SnapshotLog(std::span<const Segment> segments, int row_floats, int64_t rows,
-                         Mapping words, std::shared_ptr<SnapshotMemory> memory)
+                         Mapping states, std::shared_ptr<SnapshotMemory> memory,
+                         int64_t fixed_bytes)
     : segments_(segments),
       row_floats_(row_floats),
       rows_(rows),
-      words_(std::move(words)),
+      states_(std::move(states)),
       memory_(std::move(memory)),
+      fixed_bytes_(fixed_bytes),
       images_(row_floats, rows) {
-  uint32_t* next = reinterpret_cast<uint32_t*>(words_.get());
+  char* states_of = states_.get();
   for (uint32_t s = 0; s < Segment::kSegments; ++s) {
     lanes_[s].rows = segments[s].rows();
-    lanes_[s].words = next;
+    lanes_[s].states = reinterpret_cast<uint8_t*>(states_of);
     lanes_[s].places = segments[s].places();
-    next += lanes_[s].rows;
+    states_of += StateBytes(segments[s]);
   }
 }
 
 SnapshotLog::~SnapshotLog() {
-  memory_->Release(images_.taken() * images_.bytes_each());
-  memory_->ReleaseFixed(FixedBytes(rows_));
+  memory_->Release(images_.taken() * image_bytes());
+  memory_->ReleaseFixed(fixed_bytes_);
 }
 
 void SnapshotLog::End() {
@@ -90,13 +86,20 @@ void SnapshotLog::End() {
   memory_->Wake();
 }
 
+void SnapshotLog::Lane::Change(uint32_t row, State state) {
+  const std::atomic_ref four(states[row / 4]);
+  const uint32_t shift = row % 4 * 2;
+  const uint32_t others = four.load(std::memory_order_relaxed) & ~(3u << shift);
+  four.store(static_cast<uint8_t>(others | uint32_t{state} << shift), std::memory_order_release);
+}
+
 Status SnapshotLog::BeforePush(std::span<const RowHandle> handles, ThreadPool* pool) {
   const std::vector<RowHandle> untouched = Untouched(handles);
   if (untouched.empty()) return Ok();
   std::vector<uint32_t> images(untouched.size());
-  const int64_t bytes = static_cast<int64_t>(images.size()) * images_.bytes_each();
+  const int64_t bytes = static_cast<int64_t>(images.size()) * image_bytes();
   if (!memory_->Hold(bytes, over_)) return Ok();
-  if (!images_.Take(images)) {
+  if (!Prepare(untouched, images)) {
     memory_->Release(bytes);
     return Status(StatusCode::kOutOfMemory, "the system has no memory for " +
                                                 std::to_string(images.size()) +
@@ -110,14 +113,27 @@ std::vector<RowHandle> SnapshotLog::Untouched(std::span<const RowHandle> handles
   std::vector<RowHandle> untouched;
   for (size_t i = 0; i < handles.size(); ++i) {
     const RowHandle ahead = handles[std::min(i + kAhead, handles.size() - 1)];
-    __builtin_prefetch(lanes_[ahead.segment].words + ahead.row);
+    __builtin_prefetch(lanes_[ahead.segment].states + ahead.row / 4);
     const Lane& lane = lanes_[handles[i].segment];
-    if (handles[i].row >= lane.rows) continue;
-    // Acquire: what the reader copied before it passed the row may now be overwritten.
-    if (Word(lane.words, handles[i].row).load(std::memory_order_acquire) != kUntouched) continue;
-    untouched.push_back(handles[i]);
+    if (handles[i].row < lane.rows && lane.StateOf(handles[i].row) == kUntouched) {
+      untouched.push_back(handles[i]);
+    }
   }
   return untouched;
+}
+
+// Everything that can fail for want of memory. False: it did, and nothing is taken.
+bool SnapshotLog::Prepare(std::span<const RowHandle> handles, std::span<uint32_t> images) try {
+  std::array<uint32_t, Segment::kSegments> more{};
+  for (const RowHandle handle : handles) ++more[handle.segment];
+  for (uint32_t s = 0; s < Segment::kSegments; ++s) {
+    if (more[s] == 0) continue;
+    std::lock_guard lock(lanes_[s].mutex);
+    lanes_[s].images.Reserve(more[s]);
+  }
+  return images_.Take(images);
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 void SnapshotLog::LogAll(std::span<const RowHandle> handles, std::span<uint32_t> images,
@@ -137,37 +153,37 @@ void SnapshotLog::LogAll(std::span<const RowHandle> handles, std::span<uint32_t>
   Free(images.first(unused - images.begin()));
 }
 
+// False: the reader has passed the row.
 bool SnapshotLog::Log(RowHandle handle, uint32_t image) {
   Lane& lane = lanes_[handle.segment];
   std::lock_guard lock(lane.mutex);
-  const auto word = Word(lane.words, handle.row);
-  if (word.load(std::memory_order_relaxed) != kUntouched) return false;
+  if (lane.StateOf(handle.row) != kUntouched) return false;
   Copy(lane.places.At(handle.row), images_.At(image));
-  word.store(image + kFirstImage, std::memory_order_release);
+  lane.images.Insert(handle.row, image);
+  lane.Change(handle.row, kLogged);
   return true;
 }
 
 void SnapshotLog::Read(std::span<const RowEntry> entries, RowCopies* copies) {
   for (const RowEntry& entry : entries) {
     const Lane& lane = lanes_[entry.segment];
-    __builtin_prefetch(lane.words + entry.row, 1);
+    __builtin_prefetch(lane.states + entry.row / 4, 1);
     Prefetch(lane.places.At(entry.row), row_floats_);
   }
   std::vector<uint32_t> images;
   for (size_t i = 0; i < entries.size(); ++i) {
+    const uint32_t row = entries[i].row;
     Lane& lane = lanes_[entries[i].segment];
-    const auto word = Word(lane.words, entries[i].row);
     std::lock_guard lock(lane.mutex);
-    const uint32_t state = word.load(std::memory_order_relaxed);
+    const State state = lane.StateOf(row);
     CHECK_NE(state, kPassed) << "a row of a snapshot is read twice";
     if (state == kUntouched) {
-      Copy(lane.places.At(entries[i].row), copies->At(i));
+      Copy(lane.places.At(row), copies->At(i));
     } else {
-      Copy(images_.At(state - kFirstImage), copies->At(i));
-      images.push_back(state - kFirstImage);
+      images.push_back(lane.images.Take(row));
+      Copy(images_.At(images.back()), copies->At(i));
     }
-    // Release: a Push that sees it overwrites what was copied.
-    word.store(kPassed, std::memory_order_release);
+    lane.Change(row, kPassed);
   }
   Free(images);
 }
@@ -180,7 +196,7 @@ void SnapshotLog::Copy(const RowPlace& from, const RowPlace& to) const {
 void SnapshotLog::Free(std::span<const uint32_t> images) {
   if (images.empty()) return;
   images_.Give(images);
-  memory_->Release(static_cast<int64_t>(images.size()) * images_.bytes_each());
+  memory_->Release(static_cast<int64_t>(images.size()) * image_bytes());
 }
 
 // Reads a CpuTable's log, group by group.

@@ -1,23 +1,25 @@
 // SnapshotLog: what a CpuTable that goes on training and the reader of its snapshot share.
 //
-// Each row that was there at the mark has a word: untouched; passed, once the reader has read it;
-// or the number of its before-image. It changes under its segment's mutex, so that a Push that
-// overwrites an untouched row copies it first, and the reader never meets a row half written:
+// Each row that was there at the mark has a state, which changes under its segment's mutex, so that
+// a Push that overwrites an untouched row copies it first, and the reader never meets a row half
+// written:
 //
-//   Push, untouched    lock; copy the row to an image; word = image; unlock; write the row
+//   Push, untouched    lock; copy the row to an image; state = logged; unlock; write the row
 //   Push, else         write the row: nobody reads it any more
-//   reader, untouched  lock; copy the row; word = passed; unlock
-//   reader, image      lock; copy the image; word = passed; unlock; free the image
+//   reader, untouched  lock; copy the row; state = passed; unlock
+//   reader, logged     lock; copy the image; state = passed; unlock; free the image
 //
 // The same mutex keeps the reader's scans of an index from a Pull that inserts into it (an insert
-// that grows an index waits for one scan of one segment, about 0.2 ms a million rows). Rows created
-// after the mark have larger numbers than those before it.
+// waits for one scan of one segment, about a millisecond at ten million rows). Rows created after
+// the mark have larger numbers than those before it.
 //
-// Marking maps 4 bytes a row of memory that the system zeroes where it is first touched, and copies
-// the addresses of row blocks: half a microsecond a megabyte of rows.
+// States take 2 bits a row, which the system zeroes where they are first touched; where an image is
+// is in an index of their segment. (A word a row that says both would be simpler, but the first
+// step after the mark touches nearly all of its pages: 40 MB at ten million rows, for which that
+// step waited 25 to 100 ms.) Else marking copies the addresses of row blocks, 8 bytes a megabyte.
 //
 // Thread safety: one thread trains (BeforePush spreads over the pool), one reads; End any thread.
-// Memory: of its SnapshotMemory: the words and what sorting takes until this is destroyed, images
+// Memory: of its SnapshotMemory: states and what sorting takes until this is destroyed, images
 // while they are used. Freed slots are kept for the next images of this table until then.
 #pragma once
 
@@ -30,6 +32,7 @@
 #include <vector>
 
 #include "embedding/before_images.h"
+#include "embedding/image_index.h"
 #include "embedding/mapping.h"
 #include "embedding/row_order.h"
 #include "embedding/segment.h"
@@ -88,18 +91,31 @@ class SnapshotLog {
   void End();
 
  private:
+  enum State : uint8_t { kUntouched = 0, kPassed = 1, kLogged = 2 };
+
   // A segment's part.
   struct alignas(64) Lane {
     std::mutex mutex;
     uint32_t rows = 0;          // at the mark
-    uint32_t* words = nullptr;  // [rows]
+    uint8_t* states = nullptr;  // four rows a byte
     RowPlaces places{0};
+    ImageIndex images;
+
+    // Acquire and release: what the reader did before it passed a row comes before what a Push does
+    // that sees it.
+    State StateOf(uint32_t row) const {
+      const uint8_t four = std::atomic_ref(states[row / 4]).load(std::memory_order_acquire);
+      return static_cast<State>(four >> row % 4 * 2 & 3);
+    }
+    void Change(uint32_t row, State state);  // under the mutex, from untouched or logged
   };
 
-  SnapshotLog(std::span<const Segment> segments, int row_floats, int64_t rows, Mapping words,
-              std::shared_ptr<SnapshotMemory> memory);
+  SnapshotLog(std::span<const Segment> segments, int row_floats, int64_t rows, Mapping states,
+              std::shared_ptr<SnapshotMemory> memory, int64_t fixed_bytes);
 
+  int64_t image_bytes() const { return images_.bytes_each() + ImageIndex::kBytesEach; }
   std::vector<RowHandle> Untouched(std::span<const RowHandle> handles) const;
+  bool Prepare(std::span<const RowHandle> handles, std::span<uint32_t> images);
   void LogAll(std::span<const RowHandle> handles, std::span<uint32_t> images, ThreadPool* pool);
   bool Log(RowHandle handle, uint32_t image);
   void Copy(const RowPlace& from, const RowPlace& to) const;
@@ -108,8 +124,9 @@ class SnapshotLog {
   const std::span<const Segment> segments_;
   const int row_floats_;
   const int64_t rows_;
-  const Mapping words_;
+  const Mapping states_;
   const std::shared_ptr<SnapshotMemory> memory_;
+  const int64_t fixed_bytes_;  // held of it from the mark on
   std::array<Lane, Segment::kSegments> lanes_;
   BeforeImages images_;
   std::atomic<bool> over_{false};

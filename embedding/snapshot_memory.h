@@ -1,7 +1,7 @@
 // SnapshotMemory: what the snapshots of a rank's tables may hold of memory together: what each
-// takes for as long as it lasts (marks, buffers), and before-images. Beyond it a Push waits until
-// writers have passed rows that were logged. A Push that needs more than could ever be free goes
-// through when no image is held, and is the only thing that takes held() beyond limit().
+// takes for as long as it lasts (row states, buffers), and before-images. Beyond it a Push waits
+// until writers have passed rows that were logged. A Push that needs more than could ever be free
+// goes through when no image is held, and is the only thing that takes held() beyond limit().
 //
 // Thread safety: all methods. A writer never waits here, so a waiting Push always gets on.
 #pragma once

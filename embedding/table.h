@@ -107,9 +107,10 @@ class EmbeddingTable {
   virtual Status ForEachRow(uint32_t begin_partition, uint32_t end_partition,
                             const std::function<Status(const RowView&)>& visit) const = 0;
 
-  // Marks this instant. Constant time but for 4 bytes a row of fresh memory. They, and what sorting
-  // the keys will take (2 bytes a row, or 16 in a table of less than 65,536 rows), are of `memory`;
-  // kOutOfMemory if they alone do not fit. One snapshot of a table at a time; no Insert meanwhile.
+  // Marks this instant: constant time but for fresh memory of 2 bits a row. It, and what sorting
+  // the keys will take (2 bytes a row, 16 in a table of less than 65,536), are held of `memory`
+  // until the snapshot ends; kOutOfMemory if they alone do not fit. One snapshot of a table at a
+  // time; no Insert meanwhile.
   virtual Result<std::unique_ptr<TableSnapshot>> Snapshot(
       std::shared_ptr<SnapshotMemory> memory) = 0;
 

@@ -71,8 +71,8 @@ Trainer Job::MakeTrainer() {
 
 Status Job::Train(const StartOptions& start) {
   TRESTLE_RETURN_IF_ERROR(SetUp("train"));
-  TRESTLE_RETURN_IF_ERROR(Start(start));
   Greet("train");
+  TRESTLE_RETURN_IF_ERROR(Start(start));
   MakeCheckpoints();
   StopAtStepBoundaries();
   const int64_t steps_before = cursor_.step();
@@ -269,8 +269,10 @@ Result<CheckpointReport> Job::LastCheckpoint() {
     report.digest = resumed_->digest();
     return report;
   }
+  TRESTLE_ASSIGN_OR_RETURN(const auto in_flight, checkpoints_->Drain());
+  if (in_flight) Tell(*in_flight);
   TRESTLE_ASSIGN_OR_RETURN(CheckpointReport report, checkpoints_->Finish(cursor_, finished_));
-  Tell(report);
+  if (report.bytes > 0 || !report.failure.ok()) Tell(report);
   return report;
 }
 
@@ -300,7 +302,7 @@ Status Job::Evaluate(const std::string& checkpoint) {
     possible = {StatusCode::kInvalidConfig,
                 loaded_.path + ": data.test names no files to evaluate"};
   } else {
-    auto found = FindCheckpoint(fs_, checkpoint.empty() ? folder() : checkpoint);
+    auto found = FindCheckpoint(fs_, checkpoint.empty() ? checkpoints() : checkpoint);
     possible = found.status();
     if (found.ok()) path = *found;
   }

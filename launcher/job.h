@@ -58,7 +58,7 @@ class Job {
  private:
   bool leads() const { return comm_.rank() == leader_; }
   const std::string& folder() const { return loaded_.config.checkpoint().dir(); }
-  std::string checkpoints() const { return folder() + "/checkpoints"; }
+  std::string checkpoints() const { return CheckpointsOf(loaded_.config); }
 
   // Agrees with the other ranks on everything and builds the parts.
   Status SetUp(const std::string& command);
@@ -74,6 +74,7 @@ class Job {
   Result<std::vector<std::string>> FindStart(const StartOptions& start);
   // Builds the parts and fills them.
   Status Start(const StartOptions& start);
+  Status FillParts(const StartOptions& start);
   Status Resume(const std::string& path, const StartOptions& start);
   Status WarmStart(const std::string& path);
   void BeginSegment();

@@ -133,9 +133,6 @@ Status Job::OpenRunFolder(const std::string& command) {
   // All ranks wait for the leader's lock: what is in the folder may be another run's.
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, TakeRunFolder(command)));
   Status opened = LogToFolder(fs_, folder(), comm_.rank());
-  if (opened.ok() && leads() && command == "train") {
-    opened = WriteFileAtomically(fs_, folder() + "/config.textproto", Canonical(loaded_.config));
-  }
   auto log = RunLog::Open(fs_, leads() && opened.ok() ? folder() + "/metrics.jsonl" : "", clock_);
   if (opened.ok()) opened = log.status();
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, opened));

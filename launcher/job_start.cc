@@ -92,6 +92,15 @@ Status Job::CountAttempt() {
 }
 
 Status Job::Start(const StartOptions& start) {
+  TRESTLE_RETURN_IF_ERROR(FillParts(start));
+  Status written;
+  if (leads()) {
+    written = WriteFileAtomically(fs_, folder() + "/config.textproto", Canonical(loaded_.config));
+  }
+  return AgreeOnStatus(comm_, kStarting, written);
+}
+
+Status Job::FillParts(const StartOptions& start) {
   TRESTLE_ASSIGN_OR_RETURN(const auto paths, FindStart(start));
   TRESTLE_RETURN_IF_ERROR(CountAttempt());
   for (size_t i = 0; i < paths.size(); ++i) {

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/hash.h"
 #include "ps/checkpoint/manifest.h"
 #include "ps/checkpoint/rank_files.h"
 
@@ -178,11 +177,8 @@ Status CheckpointWriter::WriteManifestOfAll(const std::vector<std::string>& part
   all.set_base(mine.base());
   all.set_base_step(mine.base_step());
   if (!mine.base().empty()) {
-    TRESTLE_ASSIGN_OR_RETURN(const std::string text, fs_.Read(options_.folder + "/" + mine.base() +
-                                                              "/" + std::string(kManifestName)));
-    Hasher128 hasher;
-    hasher.Update(std::as_bytes(std::span(text)));
-    all.set_base_xxh3_128(hasher.Hex());
+    TRESTLE_ASSIGN_OR_RETURN(*all.mutable_base_xxh3_128(),
+                             ManifestHash(fs_, options_.folder + "/" + mine.base()));
   }
   Cursor cursor = mine.cursor();
   for (size_t r = 0; r < parts.size(); ++r) {
@@ -229,11 +225,15 @@ Status CheckpointWriter::Restate(const Cursor& cursor, bool finished) {
   return AgreeOnStatus(comm_, Completing(cursor.step()), written);
 }
 
+Result<std::optional<CheckpointReport>> CheckpointWriter::Drain() {
+  if (!in_flight_) return std::optional<CheckpointReport>();
+  TRESTLE_ASSIGN_OR_RETURN(const CheckpointReport report, Complete());
+  return std::optional(report);
+}
+
 Result<CheckpointReport> CheckpointWriter::Finish(const Cursor& cursor, bool finished) {
+  CHECK(!in_flight_) << "Drain first";
   CheckpointReport report;
-  if (in_flight_) {
-    TRESTLE_ASSIGN_OR_RETURN(report, Complete());
-  }
   if (newest_ && newest_->cursor().step() == cursor.step()) {
     const Status restated = Restate(cursor, finished);
     if (BreaksTheJob(restated)) return restated;

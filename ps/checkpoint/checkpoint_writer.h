@@ -85,8 +85,11 @@ class CheckpointWriter {
   // alone (positives, rows read and rejected, ledger hash) are added up, the rest is the leader's.
   Result<std::optional<CheckpointReport>> AtBoundary(const AgreedHeader& header,
                                                      const Cursor& cursor);
-  // After training: completes what is in flight, then makes sure that the newest checkpoint stands
-  // at `cursor` with `finished`. The report of the last one written, or failed.
+  // Waits for the one in flight, if any.
+  Result<std::optional<CheckpointReport>> Drain();
+  // After training, and after Drain: makes sure that the newest checkpoint stands at `cursor` with
+  // `finished`. Where it stands there already only its manifest is written again, and the report's
+  // bytes are 0.
   Result<CheckpointReport> Finish(const Cursor& cursor, bool finished);
 
  private:

@@ -25,6 +25,7 @@ RankFiles::RankFiles(FileSystem& fs, Spec spec, const std::vector<EmbeddingTable
 }
 
 RankFiles::~RankFiles() {
+  given_up_ = true;
   if (thread_.joinable()) thread_.join();
 }
 
@@ -67,7 +68,10 @@ Status RankFiles::WriteTable(size_t table) {
   entry->set_state_width(tables_[table]->state_width());
   uint64_t digest = 0;
   const auto rows = [&](const std::function<Status(const RowView&)>& visit) {
-    return snapshot.ForEachRow(0, kPartitions, [&](const RowView& row) {
+    return snapshot.ForEachRow(0, kPartitions, [&](const RowView& row) -> Status {
+      if (given_up_.load(std::memory_order_relaxed)) {
+        return {StatusCode::kInterrupted, "the checkpoint was given up"};
+      }
       digest += HashRow(row);
       const bool newer = row.last_step > spec_.newer_than || row.last_step == 0;
       return newer ? visit(row) : Status();

@@ -5,6 +5,7 @@
 // tables outlive it. Errors: kIoError (full disk), kOutOfMemory, told by Join.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -33,7 +34,7 @@ class RankFiles {
   // Marks the tables now. A failure is told by Join, like those of writing.
   RankFiles(FileSystem& fs, Spec spec, const std::vector<EmbeddingTable*>& tables,
             std::vector<NamedTensor> dense);
-  ~RankFiles();
+  ~RankFiles();  // gives up what is not written
 
   // Starts the thread; `done` is the last thing it calls.
   void Start(std::function<void()> done);
@@ -55,6 +56,7 @@ class RankFiles {
   std::vector<std::unique_ptr<TableSnapshot>> snapshots_;
   Manifest part_;
   Status status_;
+  std::atomic<bool> given_up_{false};
   std::thread thread_;
 };
 

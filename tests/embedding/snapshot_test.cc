@@ -240,8 +240,8 @@ class SnapshotMemoryTest : public testing::Test {
   int64_t fixed_ = 0, image_ = 0;
 };
 
-TEST_F(SnapshotMemoryTest, CountsMarksAndImagesOfRowsOnce) {
-  EXPECT_GE(fixed_, 4 * static_cast<int64_t>(kRows));
+TEST_F(SnapshotMemoryTest, CountsStatesAndImagesOfRowsOnce) {
+  EXPECT_GE(fixed_, static_cast<int64_t>(kRows) * (16 + 1 / 4));  // sorting, states
   EXPECT_GE(image_, 4 * (8 + 8) + 24);  // floats with Adagrad's state, counters
   const auto memory = RoomFor(100);
   const auto snapshot = Mark(trained_.table, memory);
