@@ -136,6 +136,10 @@ class LocalFileSystem final : public FileSystem {
     return ::unlink(path.c_str()) == 0 ? Status() : SystemError("cannot remove", path);
   }
 
+  Status RemoveDirectory(const std::string& path) override {
+    return ::rmdir(path.c_str()) == 0 ? Status() : SystemError("cannot remove folder", path);
+  }
+
   Status SyncDirectory(const std::string& path) override {
     const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return SystemError("cannot open", path);
@@ -179,6 +183,10 @@ Result<std::string> FileSystem::ReadRange(const std::string& path, int64_t offse
   TRESTLE_ASSIGN_OR_RETURN(const std::string text, Read(path));
   const auto begin = std::min(static_cast<size_t>(offset), text.size());
   return text.substr(begin, static_cast<size_t>(bytes));
+}
+
+Status FileSystem::RemoveDirectory(const std::string& path) {
+  return {StatusCode::kUnsupported, "cannot remove folder " + path + ": not on this filesystem"};
 }
 
 FileSystem& FileSystem::Local() {

@@ -40,6 +40,8 @@ class FileSystem {
   virtual Status MakeDirectories(const std::string& path) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;  // atomic
   virtual Status Remove(const std::string& path) = 0;                         // a file
+  // An empty folder. This one says kUnsupported.
+  virtual Status RemoveDirectory(const std::string& path);
   virtual Status SyncDirectory(const std::string& path) = 0;
   virtual Result<std::vector<std::string>> List(const std::string& directory) = 0;  // names, sorted
   // Paths that match a shell pattern, sorted; a pattern without wildcards matches itself if it

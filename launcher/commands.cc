@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -10,10 +11,12 @@
 #include <vector>
 
 #include "base/nearest_name.h"
+#include "launcher/checkpoint/commands.h"
 #include "launcher/config.h"
 #include "launcher/config_docs.h"
 #include "launcher/doctor.h"
 #include "launcher/job_plan.h"
+#include "launcher/launch/launch.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
 #include "launcher/synth/plant.h"
@@ -22,17 +25,30 @@
 namespace trestle {
 namespace {
 
+// What follows `trestle checkpoint`.
+struct CheckpointArguments {
+  std::string path;
+  std::string other;   // diff's second
+  std::string output;  // compact's folder
+  bool json = false;
+  bool config = false;
+  bool all = false;
+  ExportRequest to;
+};
+
 // What the command line said.
 struct Arguments {
   std::string config;
   std::vector<std::string> set;
-  std::string model_dir;
-  std::string digest_dir;
+  std::string model;  // a checkpoint to evaluate
+  StartOptions start;
   std::string doctor_dir = "runs";
   bool print = false;
   PlantSettings plant;
   std::string plant_dir;
   int threads = 0;  // 0: all cores
+  CheckpointArguments checkpoint;
+  LaunchArguments launch;
 };
 
 // All ranks of a job get the same command line, so the first tells what is wrong with it.
@@ -74,8 +90,27 @@ int SynthPlant(const Arguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
+int DiffOf(const CheckpointArguments& arguments) {
+  const Result<bool> same =
+      DiffCommand(FileSystem::Local(), arguments.path, arguments.other, std::cout);
+  if (!same.ok()) return Finish(same.status());
+  return ExitCode(*same ? StatusCode::kOk : StatusCode::kMismatch);
+}
+
+int RunLaunch(Arguments arguments) {
+  LaunchArguments& launch = arguments.launch;
+  launch.config = arguments.config;
+  launch.set = arguments.set;
+  const StartOptions& start = arguments.start;
+  if (start.next_segment) launch.train_flags.push_back("--next-segment");
+  if (start.flags.allow_divergence) launch.train_flags.push_back("--allow-divergence");
+  if (start.flags.allow_new) launch.train_flags.push_back("--allow-new");
+  const auto options = PlanLaunch(launch, std::filesystem::read_symlink("/proc/self/exe").string());
+  return options.ok() ? Launch(FileSystem::Local(), *options) : Finish(options.status());
+}
+
 RunOptions OptionsOf(const Arguments& arguments) {
-  return {LoadConfig(arguments.config, arguments.set), arguments.model_dir};
+  return {LoadConfig(arguments.config, arguments.set), arguments.start, arguments.model};
 }
 
 // The commands and their arguments. Each command stores what it does when it was the one given.
@@ -88,10 +123,11 @@ class CommandLine {
     app_.footer("Settings: `trestle config docs`. Exit codes: docs/errors.md.");
     AddTrain();
     AddEval();
+    AddLaunch();
     AddDoctor();
     AddConfig();
     AddSynth();
-    AddDigest();
+    AddCheckpoint();
   }
 
   int Run(int argc, const char* const* argv) {
@@ -126,17 +162,69 @@ class CommandLine {
   }
 
   void AddTrain() {
-    AddConfigArguments(Add(&app_, "train",
-                           "Train the model of a config, evaluate it, write it to the run's folder",
-                           [this] { return ExitCode(RunTrain(OptionsOf(arguments_)).code()); }));
+    CLI::App* train = Add(&app_, "train",
+                          "Train the model of a config, evaluate it, write it to the run's folder",
+                          [this] { return ExitCode(RunTrain(OptionsOf(arguments_)).code()); });
+    AddConfigArguments(train);
+    StartOptions& start = arguments_.start;
+    CLI::Option* resume =
+        train
+            ->add_option("--resume", start.resume,
+                         "go on from a checkpoint: \"latest\" of the run, or begin if there is "
+                         "none; or the folder of one")
+            ->type_name("latest|DIR");
+    train
+        ->add_flag("--next-segment", start.next_segment,
+                   "go on with new files in data.train once the checkpoint's are done")
+        ->needs(resume);
+    train
+        ->add_flag("--allow-divergence", start.flags.allow_divergence,
+                   "go on with other lanes, batch, order or instruction set; it is recorded")
+        ->needs(resume);
+    train
+        ->add_flag("--allow-new", start.flags.allow_new,
+                   "go on with more features, tables or layers, which start afresh")
+        ->needs(resume);
+    train->add_flag("--fresh", start.fresh, "start over in a folder that holds checkpoints")
+        ->excludes(resume);
+    train
+        ->add_option("--warm-start", start.warm_start,
+                     "tables of the same name, width and optimizer from another checkpoint")
+        ->type_name("DIR")
+        ->excludes(resume);
   }
 
   void AddEval() {
     CLI::App* eval = Add(&app_, "eval", "Evaluate a trained model on the config's test files",
                          [this] { return ExitCode(RunEval(OptionsOf(arguments_)).code()); });
     AddConfigArguments(eval);
-    eval->add_option("--model", arguments_.model_dir, "folder of the model, default RUN/model")
+    eval->add_option("--checkpoint", arguments_.model,
+                     "a checkpoint or a run's folder, default the config's run")
         ->type_name("DIR");
+  }
+
+  void AddLaunch() {
+    CLI::App* command =
+        Add(&app_, "launch", "Train under mpirun; after a failure start again from a checkpoint",
+            [this] { return RunLaunch(arguments_); });
+    AddConfigArguments(command);
+    LaunchArguments& launch = arguments_.launch;
+    command->add_option("--np", launch.np, "ranks; default: as many as --hosts has slots")
+        ->check(CLI::Range(1, 65536));
+    command->add_option("--servers", launch.servers, "of them, ranks that only serve tables")
+        ->check(CLI::Range(0, 65536));
+    command->add_option("--hosts", launch.hosts, "hosts and their slots")->type_name("a:8,b:8");
+    command->add_option("--restarts", launch.restarts, "restarts at most, in all")
+        ->check(CLI::Range(0, 1'000'000))
+        ->capture_default_str();
+    command->add_option("--backoff", launch.backoff_s, "seconds before a restart, doubling to 60")
+        ->check(CLI::Range(0.0, 86400.0))
+        ->capture_default_str();
+    StartOptions& start = arguments_.start;
+    command->add_flag("--next-segment", start.next_segment, "as for `trestle train`");
+    command->add_flag("--allow-divergence", start.flags.allow_divergence, "likewise");
+    command->add_flag("--allow-new", start.flags.allow_new, "likewise");
+    command->add_option("MPIRUN_ARGUMENTS", launch.mpirun, "after --: more arguments for mpirun");
   }
 
   void AddDoctor() {
@@ -176,10 +264,79 @@ class CommandLine {
         ->check(CLI::Range(1, 1024));
   }
 
-  void AddDigest() {
-    CLI::App* digest = Add(&app_, "digest", "Print the digest of a trained model",
-                           [this] { return ExitCode(PrintDigest(arguments_.digest_dir).code()); });
-    digest->add_option("DIR", arguments_.digest_dir, "folder of the model")->required();
+  void AddCheckpoint() {
+    CLI::App* checkpoint = app_.add_subcommand(
+        "checkpoint", "Look at checkpoints, check them, compare, export and compact them");
+    checkpoint->require_subcommand(1);
+    AddCheckpointReaders(checkpoint);
+    AddCheckpointWriters(checkpoint);
+    checkpoint->footer("DIR: a checkpoint; or a run or a folder of checkpoints, for its newest.");
+  }
+
+  CLI::App* AddOnCheckpoint(CLI::App* parent, const std::string& name, const std::string& what,
+                            std::function<int()> run) {
+    CLI::App* command = Add(parent, name, what, std::move(run));
+    command
+        ->add_option("DIR", arguments_.checkpoint.path,
+                     "a checkpoint, or a run or folder of checkpoints: the newest complete one")
+        ->required();
+    return command;
+  }
+
+  void AddCheckpointReaders(CLI::App* parent) {
+    CheckpointArguments& c = arguments_.checkpoint;
+    FileSystem& fs = FileSystem::Local();
+    CLI::App* ls = Add(parent, "ls", "List the checkpoints of a run, newest first",
+                       [&c, &fs] { return Finish(ListCommand(fs, c.path, c.json, std::cout)); });
+    ls->add_option("DIR", c.path, "a run's folder, or a folder of checkpoints")->required();
+    ls->add_flag("--json", c.json, "for machines");
+    CLI::App* show = AddOnCheckpoint(parent, "show", "Tell what is in a checkpoint", [&c, &fs] {
+      const ShowWhat what = c.config ? ShowWhat::kConfig
+                            : c.json ? ShowWhat::kManifest
+                                     : ShowWhat::kFacts;
+      return Finish(ShowCommand(fs, c.path, what, std::cout));
+    });
+    show->add_flag("--config", c.config, "print the config it was trained with")
+        ->excludes(show->add_flag("--json", c.json, "print the manifest"));
+    CLI::App* verify = AddOnCheckpoint(
+        parent, "verify", "Read every byte of a checkpoint and of its base; ends with 6 if bad",
+        [&c, &fs] { return Finish(VerifyCommand(fs, c.path, c.all, std::cout)); });
+    verify->add_flag("--all", c.all, "all complete checkpoints of the folder");
+    AddOnCheckpoint(parent, "digest", "Verify a checkpoint and print the digest of its model",
+                    [&c, &fs] { return Finish(DigestCommand(fs, c.path, std::cout)); });
+    CLI::App* diff = Add(parent, "diff",
+                         "Compare two checkpoints: ends with 0 if model and cursor are equal, bit "
+                         "for bit, with 8 if not; lines of config are told but do not count",
+                         [&c] { return DiffOf(c); });
+    diff->add_option("A", c.path, "a checkpoint, or a run")->required();
+    diff->add_option("B", c.other, "another")->required();
+  }
+
+  void AddCheckpointWriters(CLI::App* parent) {
+    CheckpointArguments& c = arguments_.checkpoint;
+    FileSystem& fs = FileSystem::Local();
+    CLI::App* to = AddOnCheckpoint(parent, "export", "Write the tables for other tools", [&c, &fs] {
+      return Finish(ExportCommand(fs, c.path, c.to, std::cout));
+    });
+    to->add_option("--format", c.to.format,
+                   "parquet: DIR/TABLE.parquet; npy: DIR/TABLE/keys.npy and weights.npy; "
+                   "safetensors: DIR/model.safetensors, with the dense tensors")
+        ->required();
+    to->add_option("--output", c.to.output, "folder to write to")->type_name("DIR")->required();
+    to->add_option("--table", c.to.tables, "only this table, and no dense tensors; may be repeated")
+        ->type_name("NAME")
+        ->expected(1)
+        ->take_all()
+        ->allow_extra_args(false);
+    to->add_flag("--force", c.to.force, "overwrite files");
+    CLI::App* compact = AddOnCheckpoint(
+        parent, "compact", "Write a delta and its base as one full checkpoint, under its own name",
+        [&c, &fs] { return Finish(CompactCommand(fs, c.path, c.output, std::cout)); });
+    compact
+        ->add_option("--output", c.output,
+                     "folder to write it to, not the run's own: names are not used twice there")
+        ->type_name("DIR")
+        ->required();
   }
 
   // The command that was being read when the line went wrong, and its name.

@@ -1,6 +1,5 @@
 #include "launcher/run.h"
 
-#include <cstdio>
 #include <iostream>
 #include <memory>
 
@@ -50,21 +49,11 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
 }  // namespace
 
 Status RunTrain(const RunOptions& options) {
-  return RunJob(options.config, [](Job& job) { return job.Train(); });
+  return RunJob(options.config, [&](Job& job) { return job.Train(options.start); });
 }
 
 Status RunEval(const RunOptions& options) {
-  return RunJob(options.config, [&](Job& job) { return job.Evaluate(options.model_dir); });
-}
-
-Status PrintDigest(const std::string& model_dir) {
-  const auto digest = StoredDigest(FileSystem::Local(), model_dir);
-  if (!digest.ok()) {
-    ReportError(digest.status(), std::cerr);
-    return digest.status();
-  }
-  std::printf("%s\n", digest->c_str());
-  return {};
+  return RunJob(options.config, [&](Job& job) { return job.Evaluate(options.checkpoint); });
 }
 
 }  // namespace trestle

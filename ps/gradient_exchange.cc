@@ -204,7 +204,7 @@ Status GradientExchange::ExchangePayloads(const Operation& op, std::span<const V
   for (const Rank worker : topology_.workers) {
     const size_t r = static_cast<size_t>(worker.value);
     const size_t size = verdicts[r].payload_bytes;
-    if (worker == topology_.rank) {
+    if (worker == topology_.rank && topology_.is_server()) {
       const size_t own = payload_begin_[static_cast<size_t>(topology_.server_index())];
       recv[r] = {payload_out_.data() + own, size};
     } else {

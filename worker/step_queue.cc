@@ -87,7 +87,11 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
     header.rows += lane.rows;
     keys.push_back(std::move(lane.slots));
   }
-  header.rejected = reader_.ledger().rejected;
+  prepared.ledger = options_.before;
+  prepared.ledger.read += reader_.ledger().read;
+  prepared.ledger.rejected += reader_.ledger().rejected;
+  prepared.ledger.hash += reader_.ledger().hash;
+  header.rejected = prepared.ledger.rejected;
   header.stop_requested = options_.stop_requested && options_.stop_requested();
 
   auto lookup = client_.Prepare(header, std::move(keys), *local);

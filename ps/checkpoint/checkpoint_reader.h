@@ -43,6 +43,7 @@ class CheckpointReader {
  private:
   CheckpointReader(FileSystem& fs, std::string path, Manifest manifest,
                    std::unique_ptr<CheckpointReader> base);
+  Status VerifyTable(const TableEntry& table) const;
 
   FileSystem& fs_;
   const std::string path_;

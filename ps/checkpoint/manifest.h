@@ -26,6 +26,9 @@ Status WriteManifest(FileSystem& fs, const std::string& folder, const Manifest& 
 // Also kCorrupt if manifest.name is not the folder's.
 Result<Manifest> ReadManifest(FileSystem& fs, const std::string& folder);
 
+// XXH3-128 of the folder's manifest as it is on disk: Manifest::base_xxh3_128 of deltas on it.
+Result<std::string> ManifestHash(FileSystem& fs, const std::string& folder);
+
 // The digest of a whole model from its parts: 16 hex digits. Tables in the order of the manifest.
 std::string ModelDigest(const Manifest& manifest);
 

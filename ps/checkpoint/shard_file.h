@@ -33,13 +33,15 @@ struct ShardFileSpec {
   int state_width = 0;
   std::string optimizer;  // names the slots' columns
   int server = 0, servers = 1;
+  int64_t batch_bytes = 4 << 20;  // of a record batch's rows, at most
 };
 
-// Streams, hashes, syncs the file (not the folder).
+// Streams, hashes, syncs the file (not the folder). kInternal for rows that are out of order, of
+// another server's partitions or of other widths.
 Result<FileEntry> WriteShardFile(FileSystem& fs, const ShardFileSpec& spec, const RowSource& rows);
 
 // Visits the rows of partitions [begin, end). `entry` is the manifest's; dim and state_width are
-// the table's, checked against the file.
+// the table's: kInvalidConfig if the file has others.
 Status ReadShardFile(FileSystem& fs, const std::string& folder, const FileEntry& entry, int dim,
                      int state_width, uint32_t begin_partition, uint32_t end_partition,
                      const std::function<Status(const RowView&)>& visit);

@@ -42,10 +42,11 @@ inline const std::vector<LibraryRule>& LibraryRules() {
       {"MPI", std::regex("mpi(-ext)?\\.h"), std::regex("comm/([a-z_/]*_)?mpi[a-z_]*\\.cc" + facts),
        "comm/*mpi*.cc and launcher/version*.cc, doctor*.cc"},
       {"Arrow", std::regex("(arrow|parquet)/.*"),
-       std::regex("(worker|ps/checkpoint)/[a-z_/]+\\.cc|launcher/(synth|export)[a-z_/]*\\.cc" +
+       std::regex("(worker|ps/checkpoint)/[a-z_/]+\\.cc|"
+                  "launcher/(synth|checkpoint/export)[a-z_/]*\\.cc" +
                   facts),
-       "worker/*.cc, ps/checkpoint/*.cc, launcher/synth*.cc, export*.cc, version*.cc and "
-       "doctor*.cc"},
+       "worker/*.cc, ps/checkpoint/*.cc, launcher/synth*.cc, launcher/checkpoint/export*.cc, "
+       "version*.cc and doctor*.cc"},
       {"oneDNN", std::regex("(oneapi/)?dnnl.*"), std::regex("backend/[a-z_/]+\\.cc" + facts),
        "backend/*.cc and launcher/version*.cc, doctor*.cc"},
       {"LIBXSMM", std::regex("libxsmm.*"), std::regex("backend/[a-z_/]+\\.cc" + facts),

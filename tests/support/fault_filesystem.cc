@@ -120,6 +120,10 @@ Status FaultFileSystem::Remove(const std::string& path) {
   TRESTLE_RETURN_IF_ERROR(disk_->Count("remove", path));
   return beneath_.Remove(path);
 }
+Status FaultFileSystem::RemoveDirectory(const std::string& path) {
+  TRESTLE_RETURN_IF_ERROR(disk_->Count("remove folder", path));
+  return beneath_.RemoveDirectory(path);
+}
 Status FaultFileSystem::SyncDirectory(const std::string& path) {
   TRESTLE_RETURN_IF_ERROR(disk_->Count("sync folder", path));
   return beneath_.SyncDirectory(path);

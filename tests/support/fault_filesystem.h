@@ -43,6 +43,7 @@ class FaultFileSystem final : public FileSystem {
   Status MakeDirectories(const std::string& path) override;
   Status Rename(const std::string& from, const std::string& to) override;
   Status Remove(const std::string& path) override;
+  Status RemoveDirectory(const std::string& path) override;
   Status SyncDirectory(const std::string& path) override;
   Result<std::vector<std::string>> List(const std::string& directory) override;
   Result<std::vector<std::string>> Glob(const std::string& pattern) override;

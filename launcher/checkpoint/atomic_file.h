@@ -1,0 +1,42 @@
+// A file that appears whole or not at all: written as "<path>.tmp", in pieces of 1 MiB, synced and
+// renamed by Commit. One that is destroyed before is removed.
+//
+// Thread safety: one thread. Ownership: the filesystem must outlive it. Errors: kIoError.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/filesystem.h"
+#include "base/status.h"
+
+namespace trestle {
+
+class AtomicFile {
+ public:
+  static Result<std::unique_ptr<AtomicFile>> Create(FileSystem& fs, const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  int64_t bytes() const { return bytes_; }  // appended so far
+  Status Append(const void* data, size_t bytes);
+  Status Append(std::string_view text) { return Append(text.data(), text.size()); }
+  Status Commit();
+
+ private:
+  AtomicFile(FileSystem& fs, std::string path, std::unique_ptr<WritableFile> file);
+  std::string temporary() const { return path_ + ".tmp"; }
+  Status Flush();
+
+  FileSystem& fs_;
+  const std::string path_;
+  std::unique_ptr<WritableFile> file_;  // null once committed
+  std::string piece_;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace trestle

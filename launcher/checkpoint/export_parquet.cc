@@ -1,0 +1,139 @@
+// Parquet through the filesystem interface: Arrow writes to a stream of ours.
+#include <arrow/api.h>
+#include <arrow/io/interfaces.h>
+#include <parquet/arrow/writer.h>
+#include <parquet/properties.h>
+
+#include "launcher/checkpoint/atomic_file.h"
+#include "launcher/checkpoint/export_formats.h"
+
+namespace trestle {
+namespace {
+
+// As of the files that training reads: small enough for any reader's memory.
+constexpr int64_t kGroupRows = 65'536;
+// Fixed, so that an upgrade of the library does not change the file's codec behind our back.
+constexpr int kZstdLevel = 1;
+
+// What Arrow writes goes to an AtomicFile; its first error is kept whole.
+class Stream final : public arrow::io::OutputStream {
+ public:
+  explicit Stream(AtomicFile& file) : file_(file) {}
+  const Status& error() const { return error_; }
+
+  arrow::Status Write(const void* data, int64_t bytes) override {
+    if (error_.ok()) error_ = file_.Append(data, static_cast<size_t>(bytes));
+    return error_.ok() ? arrow::Status::OK() : arrow::Status::IOError(error_.ToString());
+  }
+  arrow::Result<int64_t> Tell() const override { return file_.bytes(); }
+  arrow::Status Close() override {
+    closed_ = true;
+    return arrow::Status::OK();
+  }
+  bool closed() const override { return closed_; }
+
+ private:
+  AtomicFile& file_;
+  Status error_;
+  bool closed_ = false;
+};
+
+std::shared_ptr<arrow::Schema> TableSchema() {
+  const auto field = [](const char* name, std::shared_ptr<arrow::DataType> type) {
+    return arrow::field(name, std::move(type), /*nullable=*/false);
+  };
+  return arrow::schema({field("key", arrow::uint64()),
+                        field("weights", arrow::list(field("item", arrow::float32()))),
+                        field("occurrences", arrow::uint64()), field("samples", arrow::uint64()),
+                        field("last_step", arrow::int64())});
+}
+
+// One value of each row of a block's part [begin, end).
+template <class Builder, class Get>
+arrow::Result<std::shared_ptr<arrow::Array>> Column(const RowBlock& block, size_t begin, size_t end,
+                                                    Get get) {
+  Builder builder;
+  ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(end - begin)));
+  for (size_t i = begin; i < end; ++i) builder.UnsafeAppend(get(block[i]));
+  return builder.Finish();
+}
+
+arrow::Result<std::shared_ptr<arrow::Array>> Weights(
+    const RowBlock& block, size_t begin, size_t end,
+    const std::shared_ptr<arrow::DataType>& list_type) {
+  const auto values = std::make_shared<arrow::FloatBuilder>();
+  arrow::ListBuilder builder(arrow::default_memory_pool(), values, list_type);
+  for (size_t i = begin; i < end; ++i) {
+    const RowView row = block[i];
+    ARROW_RETURN_NOT_OK(builder.Append());
+    ARROW_RETURN_NOT_OK(
+        values->AppendValues(row.weights.data(), static_cast<int64_t>(row.weights.size())));
+  }
+  return builder.Finish();
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> Group(const std::shared_ptr<arrow::Schema>& schema,
+                                                   const RowBlock& block, size_t begin,
+                                                   size_t end) {
+  using arrow::UInt64Builder;
+  ARROW_ASSIGN_OR_RAISE(auto key, Column<UInt64Builder>(block, begin, end, [](const RowView& row) {
+                          return row.key.value;
+                        }));
+  ARROW_ASSIGN_OR_RAISE(auto weights, Weights(block, begin, end, schema->field(1)->type()));
+  ARROW_ASSIGN_OR_RAISE(
+      auto occurrences,
+      Column<UInt64Builder>(block, begin, end, [](const RowView& row) { return row.occurrences; }));
+  ARROW_ASSIGN_OR_RAISE(auto samples, Column<UInt64Builder>(block, begin, end, [](const auto& row) {
+                          return row.samples;
+                        }));
+  ARROW_ASSIGN_OR_RAISE(auto last_step,
+                        Column<arrow::Int64Builder>(
+                            block, begin, end, [](const RowView& row) { return row.last_step; }));
+  return arrow::Table::Make(schema, {key, weights, occurrences, samples, last_step});
+}
+
+arrow::Result<std::unique_ptr<parquet::arrow::FileWriter>> OpenWriter(
+    const arrow::Schema& schema, std::shared_ptr<Stream> stream) {
+  const auto properties = parquet::WriterProperties::Builder()
+                              .compression(parquet::Compression::ZSTD)
+                              ->compression_level(kZstdLevel)
+                              ->max_row_group_length(kGroupRows)
+                              ->build();
+  return parquet::arrow::FileWriter::Open(schema, arrow::default_memory_pool(), std::move(stream),
+                                          properties);
+}
+
+// What the disk said, if it was the disk.
+Status ErrorOf(const Stream& stream, const std::string& path, const arrow::Status& status) {
+  if (!stream.error().ok()) return stream.error();
+  if (status.ok()) return {};
+  return {StatusCode::kIoError, path + ": cannot write: " + status.message()};
+}
+
+arrow::Status WriteBlock(parquet::arrow::FileWriter& writer,
+                         const std::shared_ptr<arrow::Schema>& schema, const RowBlock& block) {
+  for (size_t begin = 0; begin < block.size(); begin += kGroupRows) {
+    const size_t end = std::min(block.size(), begin + kGroupRows);
+    ARROW_ASSIGN_OR_RAISE(const auto group, Group(schema, block, begin, end));
+    ARROW_RETURN_NOT_OK(writer.WriteTable(*group, kGroupRows));
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+Status ExportParquet(FileSystem& fs, const CheckpointReader& reader, const TableEntry& table,
+                     const std::string& path) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto file, AtomicFile::Create(fs, path));
+  const auto stream = std::make_shared<Stream>(*file);
+  const std::shared_ptr<arrow::Schema> schema = TableSchema();
+  auto writer = OpenWriter(*schema, stream);
+  if (!writer.ok()) return ErrorOf(*stream, path, writer.status());
+  TRESTLE_RETURN_IF_ERROR(ForAllBlocks(reader, table, [&](const RowBlock& block) {
+    return ErrorOf(*stream, path, WriteBlock(**writer, schema, block));
+  }));
+  TRESTLE_RETURN_IF_ERROR(ErrorOf(*stream, path, (*writer)->Close()));
+  return file->Commit();
+}
+
+}  // namespace trestle

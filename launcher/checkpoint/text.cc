@@ -1,0 +1,69 @@
+#include "launcher/checkpoint/text.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace trestle {
+
+std::string CountText(int64_t count) {
+  std::string text = std::to_string(count);
+  const int64_t first = count < 0 ? 1 : 0;
+  for (int64_t at = static_cast<int64_t>(text.size()) - 3; at > first; at -= 3) {
+    text.insert(static_cast<size_t>(at), 1, ',');
+  }
+  return text;
+}
+
+std::string CountText(int64_t count, const std::string& one) {
+  return CountText(count) + " " + one + (count == 1 ? "" : "s");
+}
+
+std::string BytesText(int64_t bytes) {
+  static constexpr std::array<const char*, 5> kUnits = {"kB", "MB", "GB", "TB", "PB"};
+  if (bytes < 1000) return std::to_string(bytes) + " B";
+  double value = static_cast<double>(bytes) / 1000;
+  size_t unit = 0;
+  for (; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1f %s", value, kUnits[unit]);
+  return text;
+}
+
+std::string HexText(uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof(text), "%016lx", value);
+  return text;
+}
+
+TextTable::TextTable(std::string alignment, std::vector<std::string> header)
+    : alignment_(std::move(alignment)) {
+  Add(std::move(header));
+}
+
+void TextTable::Add(std::vector<std::string> cells) {
+  CHECK_EQ(cells.size(), alignment_.size());
+  rows_.push_back(std::move(cells));
+}
+
+void TextTable::Print(std::ostream& out, const std::string& indent) const {
+  std::vector<size_t> widths(alignment_.size(), 0);
+  for (const auto& row : rows_) {
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  for (const auto& row : rows_) {
+    std::string line = indent;
+    for (size_t c = 0; c < row.size(); ++c) {
+      const std::string space(widths[c] - row[c].size(), ' ');
+      const bool last = c + 1 == row.size();
+      if (alignment_[c] == 'r') line += space;
+      line += row[c];
+      if (!last) line += (alignment_[c] == 'l' ? space : "") + "  ";
+    }
+    out << line << "\n";
+  }
+}
+
+}  // namespace trestle

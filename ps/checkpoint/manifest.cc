@@ -1,0 +1,158 @@
+#include "ps/checkpoint/manifest.h"
+
+#include <glog/logging.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <cinttypes>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "base/hash.h"
+#include "ps/checkpoint/hashed_file.h"
+
+namespace trestle {
+namespace {
+
+// protobuf writes the number -0.0 as -0, which it reads as the integer 0. No string can be meant:
+// it has no line feeds and ends with a quote.
+std::string WithNegativeZeros(std::string json) {
+  for (const std::string_view end : {"\n", ",\n"}) {
+    const std::string zero = ": -0" + std::string(end);
+    for (size_t at = 0; (at = json.find(zero, at)) != std::string::npos; at += zero.size()) {
+      json.insert(at + 4, ".0");
+    }
+  }
+  return json;
+}
+
+// The last member of the object: the checksum of the whole text, taken with zeros in its place.
+constexpr std::string_view kSealBegin = " \"checksum\": \"";
+constexpr std::string_view kUnsealed = "00000000000000000000000000000000";
+constexpr std::string_view kSealEnd = "\"\n}\n";
+
+std::string Seal(std::string json) {
+  const size_t last = json.find_last_not_of(" \n", json.rfind('}') - 1);
+  json.resize(last + 1);
+  if (json.back() != '{') json += ',';
+  json += '\n';
+  json += kSealBegin;
+  const size_t at = json.size();
+  json += kUnsealed;
+  json += kSealEnd;
+  return json.replace(at, kUnsealed.size(), Hash128(json));
+}
+
+// The object without its seal; empty if the seal does not hold.
+std::string Unseal(std::string text) {
+  const size_t tail = kSealBegin.size() + kUnsealed.size() + kSealEnd.size();
+  if (text.size() < tail || !text.ends_with(kSealEnd)) return {};
+  const size_t begin = text.size() - tail, at = begin + kSealBegin.size();
+  if (text.compare(begin, kSealBegin.size(), kSealBegin) != 0) return {};
+  const std::string sum = text.substr(at, kUnsealed.size());
+  if (Hash128(text.replace(at, kUnsealed.size(), kUnsealed)) != sum) return {};
+  const size_t last = text.find_last_not_of(" \n", begin - 1);
+  text.resize(text[last] == ',' ? last : last + 1);
+  return text + "\n}\n";
+}
+
+// Of any version: "format" is its first member in all of them.
+Status CheckFormat(const std::string& path, const std::string& json) {
+  const auto object = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const bool has = object.is_object() && object.contains("format");
+  const std::string format = has ? object["format"].dump() : "none";
+  if (format == std::to_string(kCheckpointFormat)) return {};
+  return CorruptFile(path, "format " + format + ", this program reads format " +
+                               std::to_string(kCheckpointFormat));
+}
+
+// Names that stay inside the checkpoint's folder.
+Status CheckFileNames(const std::string& path, const Manifest& manifest) {
+  for (const FileEntry& file : manifest.files()) {
+    const std::filesystem::path name(file.name());
+    bool inside = !file.name().empty() && name.is_relative();
+    for (const auto& part : name) inside = inside && part != ".." && part != ".";
+    if (!inside) return CorruptFile(path, "\"" + file.name() + "\" is no name of a file");
+  }
+  return {};
+}
+
+std::string NameOf(const std::string& folder) {
+  auto path = std::filesystem::absolute(folder).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  return path.filename().string();
+}
+
+}  // namespace
+
+std::string ManifestText(const Manifest& manifest) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  const auto status = google::protobuf::util::MessageToJsonString(manifest, &json, options);
+  CHECK(status.ok()) << status.ToString();
+  return Seal(WithNegativeZeros(std::move(json)));
+}
+
+Result<Manifest> ParseManifest(const std::string& path, const std::string& text) {
+  const std::string json = Unseal(text);
+  if (json.empty()) return CorruptFile(path, "its checksum does not fit: cut or changed");
+  TRESTLE_RETURN_IF_ERROR(CheckFormat(path, json));
+  Manifest manifest;
+  const auto status = google::protobuf::util::JsonStringToMessage(json, &manifest);
+  if (!status.ok()) return CorruptFile(path, std::string(status.message()));
+  TRESTLE_RETURN_IF_ERROR(CheckFileNames(path, manifest));
+  return manifest;
+}
+
+Status WriteManifest(FileSystem& fs, const std::string& folder, const Manifest& manifest) {
+  const std::string path = folder + "/" + kManifestName;
+  const std::string text = ManifestText(manifest);
+  // What can't be read again must not be found out at the resume: a name that is no UTF-8, say.
+  auto read = ParseManifest(path, text);
+  if (!read.ok() || ManifestText(*read) != text) {
+    return {StatusCode::kInternal, path + ": does not read back as it would be written" +
+                                       (read.ok() ? "" : ": " + read.status().ToString())};
+  }
+  return WriteFileAtomically(fs, path, text);
+}
+
+Result<Manifest> ReadManifest(FileSystem& fs, const std::string& folder) {
+  const std::string path = folder + "/" + kManifestName;
+  const auto text = fs.Read(path);
+  if (!text.ok()) return text.status().Wrap("no complete checkpoint in " + folder);
+  TRESTLE_ASSIGN_OR_RETURN(Manifest manifest, ParseManifest(path, *text));
+  if (const std::string name = NameOf(folder); manifest.name() != name) {
+    return CorruptFile(path, "of checkpoint " + manifest.name() + ", but the folder is called " +
+                                 name + ": renamed");
+  }
+  return manifest;
+}
+
+Result<std::string> ManifestHash(FileSystem& fs, const std::string& folder) {
+  TRESTLE_ASSIGN_OR_RETURN(const std::string text, fs.Read(folder + "/" + kManifestName));
+  return Hash128(text);
+}
+
+std::string ModelDigest(const Manifest& manifest) {
+  std::string parts;
+  char hex[17];
+  const auto add = [&](uint64_t value) {
+    std::snprintf(hex, sizeof(hex), "%016" PRIx64, value);
+    parts += hex;
+  };
+  for (const TableEntry& table : manifest.tables()) {
+    parts += table.name() + "=";
+    add(table.digest());
+    parts += ';';
+  }
+  parts += "dense=";
+  add(manifest.dense_digest());
+  std::snprintf(hex, sizeof(hex), "%016" PRIx64, Hash64(parts));
+  return hex;
+}
+
+}  // namespace trestle
