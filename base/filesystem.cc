@@ -179,6 +179,8 @@ class LocalFileSystem final : public FileSystem {
 
 }  // namespace
 
+bool FileSystem::AppearsWhole(const std::string&) { return false; }
+
 Result<std::string> FileSystem::ReadRange(const std::string& path, int64_t offset, int64_t bytes) {
   TRESTLE_ASSIGN_OR_RETURN(const std::string text, Read(path));
   const auto begin = std::min(static_cast<size_t>(offset), text.size());
@@ -195,11 +197,13 @@ FileSystem& FileSystem::Local() {
 }
 
 Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text) {
-  const std::string temporary = path + ".tmp";
+  const bool whole = fs.AppearsWhole(path);
+  const std::string temporary = whole ? path : path + ".tmp";
   TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(temporary));
   TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(text))));
   TRESTLE_RETURN_IF_ERROR(file->Sync());
   TRESTLE_RETURN_IF_ERROR(file->Close());
+  if (whole) return {};
   TRESTLE_RETURN_IF_ERROR(fs.Rename(temporary, path));
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return fs.SyncDirectory(folder.empty() ? "." : folder);

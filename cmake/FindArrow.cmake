@@ -1,6 +1,7 @@
 # Apache Arrow C++ and Parquet: the system's own where there is one, else the libraries and headers
 # inside the pyarrow wheel of the project's virtual environment (scripts/setup).
-# Targets: Arrow::arrow, Arrow::parquet. Variables: Arrow_VERSION, Arrow_SOURCE.
+# Targets: Arrow::arrow, Arrow::parquet. Variables: Arrow_VERSION, Arrow_SOURCE, and Arrow_S3, the
+# library that holds S3 where it is not in Arrow's own, to be loaded at run time.
 find_package(Arrow CONFIG QUIET)
 find_package(Parquet CONFIG QUIET)
 if(TARGET Arrow::arrow_shared AND TARGET Parquet::parquet_shared)
@@ -33,4 +34,5 @@ foreach(_name arrow parquet)
   set_target_properties(Arrow::${_name} PROPERTIES IMPORTED_LOCATION ${_so})
   target_include_directories(Arrow::${_name} SYSTEM INTERFACE ${_include})
 endforeach()
+file(GLOB Arrow_S3 ${_libraries}/libarrow_s3.so.*)
 set_property(TARGET Arrow::parquet PROPERTY INTERFACE_LINK_LIBRARIES Arrow::arrow)
