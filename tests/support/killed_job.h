@@ -1,4 +1,4 @@
-// A small training for tests that kill it: many short steps, a checkpoint every few, two epochs
+// A small training for tests that kill it: many short steps, a checkpoint every few, three epochs
 // with an evaluation each, and what must be true of it at its end, whatever happened on the way.
 //
 // Thread safety: one thread. Errors: GoogleTest's expectations.
@@ -22,7 +22,7 @@ struct JobShape {
 
 class KilledJob {
  public:
-  static constexpr int kEpochs = 2;
+  static constexpr int kEpochs = 3;
 
   KilledJob();
 
