@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -21,6 +22,7 @@
 #include "launcher/run.h"
 #include "launcher/synth/plant.h"
 #include "launcher/version.h"
+#include "ps/checkpoint/store_filesystem.h"
 
 namespace trestle {
 namespace {
@@ -90,9 +92,8 @@ int SynthPlant(const Arguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
-int DiffOf(const CheckpointArguments& arguments) {
-  const Result<bool> same =
-      DiffCommand(FileSystem::Local(), arguments.path, arguments.other, std::cout);
+int DiffOf(FileSystem& files, const CheckpointArguments& arguments) {
+  const Result<bool> same = DiffCommand(files, arguments.path, arguments.other, std::cout);
   if (!same.ok()) return Finish(same.status());
   return ExitCode(*same ? StatusCode::kOk : StatusCode::kMismatch);
 }
@@ -285,7 +286,7 @@ class CommandLine {
 
   void AddCheckpointReaders(CLI::App* parent) {
     CheckpointArguments& c = arguments_.checkpoint;
-    FileSystem& fs = FileSystem::Local();
+    FileSystem& fs = *files_;
     CLI::App* ls = Add(parent, "ls", "List the checkpoints of a run, newest first",
                        [&c, &fs] { return Finish(ListCommand(fs, c.path, c.json, std::cout)); });
     ls->add_option("DIR", c.path, "a run's folder, or a folder of checkpoints")->required();
@@ -307,14 +308,14 @@ class CommandLine {
     CLI::App* diff = Add(parent, "diff",
                          "Compare two checkpoints: ends with 0 if model and cursor are equal, bit "
                          "for bit, with 8 if not; lines of config are told but do not count",
-                         [&c] { return DiffOf(c); });
+                         [&c, &fs] { return DiffOf(fs, c); });
     diff->add_option("A", c.path, "a checkpoint, or a run")->required();
     diff->add_option("B", c.other, "another")->required();
   }
 
   void AddCheckpointWriters(CLI::App* parent) {
     CheckpointArguments& c = arguments_.checkpoint;
-    FileSystem& fs = FileSystem::Local();
+    FileSystem& fs = *files_;
     CLI::App* to = AddOnCheckpoint(parent, "export", "Write the tables for other tools", [&c, &fs] {
       return Finish(ExportCommand(fs, c.path, c.to, std::cout));
     });
@@ -376,6 +377,7 @@ class CommandLine {
             name + what + " \"" + bare + "\"" + Suggestion(bare, known) + cure};
   }
 
+  const std::unique_ptr<FileSystem> files_ = MakeStoreFileSystem(FileSystem::Local());
   CLI::App app_;
   Arguments arguments_;
   std::function<int()> run_;

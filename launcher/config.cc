@@ -182,6 +182,11 @@ std::string Canonical(const Config& config) {
   return text;
 }
 
+std::string CheckpointsOf(const Config& config) {
+  const Checkpoint& checkpoint = config.checkpoint();
+  return checkpoint.store().empty() ? checkpoint.dir() + "/checkpoints" : checkpoint.store();
+}
+
 uint64_t ConfigHash(const Config& config) { return Hash64(Canonical(config)); }
 
 }  // namespace trestle

@@ -302,7 +302,7 @@ Status Job::Evaluate(const std::string& checkpoint) {
     possible = {StatusCode::kInvalidConfig,
                 loaded_.path + ": data.test names no files to evaluate"};
   } else {
-    auto found = FindCheckpoint(fs_, checkpoint.empty() ? folder() : checkpoint);
+    auto found = FindCheckpoint(fs_, checkpoint.empty() ? checkpoints() : checkpoint);
     possible = found.status();
     if (found.ok()) path = *found;
   }

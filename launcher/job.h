@@ -58,7 +58,7 @@ class Job {
  private:
   bool leads() const { return comm_.rank() == leader_; }
   const std::string& folder() const { return loaded_.config.checkpoint().dir(); }
-  std::string checkpoints() const { return folder() + "/checkpoints"; }
+  std::string checkpoints() const { return CheckpointsOf(loaded_.config); }
 
   // Agrees with the other ranks on everything and builds the parts.
   Status SetUp(const std::string& command);

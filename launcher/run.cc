@@ -11,6 +11,7 @@
 #include "launcher/job.h"
 #include "launcher/report_error.h"
 #include "launcher/signals.h"
+#include "ps/checkpoint/store_filesystem.h"
 
 namespace trestle {
 namespace {
@@ -37,7 +38,8 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
   Status status = comm.status();
   if (comm.ok()) status = AgreeOnStatus(**comm, kStart, config.status());
   if (status.ok()) {
-    Job job(**comm, *config, FileSystem::Local(), Clock::System());
+    const auto files = MakeStoreFileSystem(FileSystem::Local());
+    Job job(**comm, *config, *files, Clock::System());
     status = body(job);
   }
   if (!status.ok() && !status.from_peer()) ReportError(status, std::cerr);

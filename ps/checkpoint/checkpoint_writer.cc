@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/hash.h"
 #include "ps/checkpoint/manifest.h"
 #include "ps/checkpoint/rank_files.h"
 
@@ -188,11 +187,8 @@ Status CheckpointWriter::WriteManifestOfAll(const std::vector<std::string>& part
   all.set_base(mine.base());
   all.set_base_step(mine.base_step());
   if (!mine.base().empty()) {
-    TRESTLE_ASSIGN_OR_RETURN(const std::string text, fs_.Read(options_.folder + "/" + mine.base() +
-                                                              "/" + std::string(kManifestName)));
-    Hasher128 hasher;
-    hasher.Update(std::as_bytes(std::span(text)));
-    all.set_base_xxh3_128(hasher.Hex());
+    TRESTLE_ASSIGN_OR_RETURN(*all.mutable_base_xxh3_128(),
+                             ManifestHash(fs_, options_.folder + "/" + mine.base()));
   }
   Cursor cursor = mine.cursor();
   for (size_t r = 0; r < parts.size(); ++r) {
