@@ -78,7 +78,7 @@ class CheckpointWriter {
   // Asks for a checkpoint at the next boundary (SIGUSR1); on any rank.
   void Request() { requested_.store(true, std::memory_order_relaxed); }
 
-  // An epoch was closed. The leader's.
+  // An epoch was closed: for checkpoints that begin from now on. The leader's.
   void AddLedgerEntry(const LedgerEntry& entry) { *options_.facts.add_ledger() = entry; }
 
   // After the step of `header`. `cursor` on workers: sums that the trainer has for this worker

@@ -35,6 +35,48 @@ std::string Text(JobShape shape) {
 
 constexpr char kFolder[] = "/run/checkpoints";
 
+// Holds back whoever writes, until it is opened.
+class GatedFileSystem final : public FileSystem {
+ public:
+  explicit GatedFileSystem(FileSystem& beneath) : beneath_(beneath) {}
+  void Open() {
+    open_ = true;
+    open_.notify_all();
+  }
+
+  Result<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
+    open_.wait(false);
+    return beneath_.Create(path);
+  }
+  Result<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) override {
+    return beneath_.OpenAppend(path);
+  }
+  Result<std::string> Read(const std::string& path) override { return beneath_.Read(path); }
+  Result<int64_t> Size(const std::string& path) override { return beneath_.Size(path); }
+  bool Exists(const std::string& path) override { return beneath_.Exists(path); }
+  Status MakeDirectories(const std::string& path) override {
+    return beneath_.MakeDirectories(path);
+  }
+  Status Rename(const std::string& from, const std::string& to) override {
+    return beneath_.Rename(from, to);
+  }
+  Status Remove(const std::string& path) override { return beneath_.Remove(path); }
+  Status RemoveDirectory(const std::string& path) override {
+    return beneath_.RemoveDirectory(path);
+  }
+  Status SyncDirectory(const std::string& path) override { return beneath_.SyncDirectory(path); }
+  Result<std::vector<std::string>> List(const std::string& path) override {
+    return beneath_.List(path);
+  }
+  Result<std::vector<std::string>> Glob(const std::string& pattern) override {
+    return beneath_.Glob(pattern);
+  }
+
+ private:
+  FileSystem& beneath_;
+  std::atomic<bool> open_{false};
+};
+
 class CheckpointWriterTest : public ::testing::Test {
  protected:
   CheckpointJob Job(JobShape shape, int64_t every_steps, int steps) {
@@ -246,6 +288,27 @@ TEST_F(CheckpointWriterTest, StaleHeadersStartNothingTwice) {
   }
 }
 
+// What a manifest says of the run is as of the mark too, however late it is written.
+TEST_F(CheckpointWriterTest, TheLedgerIsThatOfTheMark) {
+  CheckpointJob job = Job({2}, 4, 20);
+  job.policy.every_steps = 2;
+  GatedFileSystem gated(*disk_);
+  job.files = [&](int) -> FileSystem& { return gated; };
+  job.before = [&](const AtStep& at) {
+    if (at.rank == 0 && at.step == 9) at.writer.AddLedgerEntry({});
+  };
+  job.after = [&](const AtStep& at) {
+    if (at.step != 10) return;
+    gated.Open();
+    while (at.writer.Votes().written < 1) LetWritersRun();
+  };
+  const auto reports = LeadersReports(job, RunCheckpointJob(job));
+  ASSERT_GE(reports.size(), 2u);
+  EXPECT_EQ(reports[0].step, 2);
+  EXPECT_EQ(ManifestOf(PathOf(reports[0])).ledger_size(), 0);
+  EXPECT_EQ(ManifestOf(PathOf(reports[1])).ledger_size(), 1);
+}
+
 // A clock by which a writer is looked at in the middle of what it does, as a keys thread would.
 class PeepingClock final : public Clock {
  public:
@@ -301,44 +364,6 @@ TEST_F(CheckpointWriterTest, VotesOfAnyMomentAskForNoMoreThanIsDue) {
   EXPECT_EQ(clock.most_wanted, 1u);
 }
 
-// Holds back whoever writes, until it is opened.
-class GatedFileSystem final : public FileSystem {
- public:
-  explicit GatedFileSystem(FileSystem& beneath) : beneath_(beneath) {}
-  std::atomic<bool> open{false};
-
-  Result<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
-    open.wait(false);
-    return beneath_.Create(path);
-  }
-  Result<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) override {
-    return beneath_.OpenAppend(path);
-  }
-  Result<std::string> Read(const std::string& path) override { return beneath_.Read(path); }
-  Result<int64_t> Size(const std::string& path) override { return beneath_.Size(path); }
-  bool Exists(const std::string& path) override { return beneath_.Exists(path); }
-  Status MakeDirectories(const std::string& path) override {
-    return beneath_.MakeDirectories(path);
-  }
-  Status Rename(const std::string& from, const std::string& to) override {
-    return beneath_.Rename(from, to);
-  }
-  Status Remove(const std::string& path) override { return beneath_.Remove(path); }
-  Status RemoveDirectory(const std::string& path) override {
-    return beneath_.RemoveDirectory(path);
-  }
-  Status SyncDirectory(const std::string& path) override { return beneath_.SyncDirectory(path); }
-  Result<std::vector<std::string>> List(const std::string& path) override {
-    return beneath_.List(path);
-  }
-  Result<std::vector<std::string>> Glob(const std::string& pattern) override {
-    return beneath_.Glob(pattern);
-  }
-
- private:
-  FileSystem& beneath_;
-};
-
 TEST_F(CheckpointWriterTest, OneThatFallsDueWhileAnotherIsWrittenBeginsAfterIt) {
   for (const JobShape& shape : kShapes) {
     const Roles roles = RolesOf(shape);
@@ -354,8 +379,7 @@ TEST_F(CheckpointWriterTest, OneThatFallsDueWhileAnotherIsWrittenBeginsAfterIt) 
         // Due at 4, 6, ... 14 as well, and asked for by hand.
         if (at.step == 5) at.writer.Request();
         if (at.step != 15) return;
-        gated.open = true;
-        gated.open.notify_all();
+        gated.Open();
         while (at.writer.Votes().written < 1) LetWritersRun();
       };
       const CheckpointOutcome outcome = RunCheckpointJob(job);
