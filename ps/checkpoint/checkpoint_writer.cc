@@ -109,6 +109,8 @@ void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
   }
   std::vector<NamedTensor> dense;
   if (leads()) {
+    // An epoch that closes while this is written is not in it: its cursor stands before.
+    *flight.manifest.mutable_ledger() = options_.facts.ledger();
     dense = CopyDense(*backend_);
     flight.manifest.set_dense_digest(backend_->Digest());
     for (const NamedTensor& tensor : dense) {
@@ -184,6 +186,7 @@ Status CheckpointWriter::WriteManifestOfAll(const std::vector<std::string>& part
   all.set_finished(mine.finished());
   all.set_dense_digest(mine.dense_digest());
   all.mutable_dense()->Swap(mine.mutable_dense());
+  all.mutable_ledger()->Swap(mine.mutable_ledger());
   all.set_base(mine.base());
   all.set_base_step(mine.base_step());
   if (!mine.base().empty()) {
