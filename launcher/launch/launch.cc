@@ -213,7 +213,7 @@ class Supervisor {
  private:
   // A folder that cannot be read for a moment is no reason to give up.
   const RunStanding& Standing() {
-    auto standing = ReadRunStanding(fs_, options_.run_folder);
+    auto standing = ReadRunStanding(fs_, options_.run_folder, options_.checkpoints);
     if (standing.ok()) standing_ = *std::move(standing);
     if (!standing.ok()) Say("cannot see how far it came: " + standing.status().ToString());
     return standing_;
@@ -241,6 +241,7 @@ Result<LaunchOptions> PlanLaunch(const LaunchArguments& arguments, const std::st
   TRESTLE_ASSIGN_OR_RETURN(const LoadedConfig config, LoadConfig(arguments.config, arguments.set));
   LaunchOptions options;
   options.run_folder = config.config.checkpoint().dir();
+  options.checkpoints = CheckpointsOf(config.config);
   options.restarts = arguments.restarts;
   options.first_wait = std::chrono::milliseconds(static_cast<int64_t>(arguments.backoff_s * 1000));
   std::vector<std::string>& command = options.command;

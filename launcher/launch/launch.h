@@ -27,7 +27,8 @@ namespace trestle {
 
 struct LaunchOptions {
   std::vector<std::string> command;  // mpirun and its arguments
-  std::string run_folder;            // of the checkpoints and of metrics.jsonl
+  std::string run_folder;            // of metrics.jsonl
+  std::string checkpoints;           // their folder
   int restarts = 0;                  // at most, in all
   // Before the first restart; doubles each time up to `longest_wait`, and begins anew after a start
   // that wrote a checkpoint further on.

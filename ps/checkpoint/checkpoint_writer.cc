@@ -109,7 +109,8 @@ void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
   }
   std::vector<NamedTensor> dense;
   if (leads()) {
-    *flight.manifest.mutable_ledger() = options_.facts.ledger();  // it may grow meanwhile
+    // An epoch that closes while this is written is not in it: its cursor stands before.
+    *flight.manifest.mutable_ledger() = options_.facts.ledger();
     dense = CopyDense(*backend_);
     flight.manifest.set_dense_digest(backend_->Digest());
     for (const NamedTensor& tensor : dense) {
@@ -183,9 +184,9 @@ Status CheckpointWriter::WriteManifestOfAll(const std::vector<std::string>& part
   mine.ParseFromString(parts[static_cast<size_t>(options_.leader.value)]);
   all.set_name(mine.name());
   all.set_finished(mine.finished());
-  all.mutable_ledger()->Swap(mine.mutable_ledger());
   all.set_dense_digest(mine.dense_digest());
   all.mutable_dense()->Swap(mine.mutable_dense());
+  all.mutable_ledger()->Swap(mine.mutable_ledger());
   all.set_base(mine.base());
   all.set_base_step(mine.base_step());
   if (!mine.base().empty()) {

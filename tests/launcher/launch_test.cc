@@ -261,7 +261,7 @@ TEST(OutputWatch, ForgetsLongLines) {
 TEST(RunStanding, IsTheNewestCompleteCheckpointAndTheLastStepOfTheNewestStart) {
   const TempDir dir;
   FileSystem& fs = FileSystem::Local();
-  RunStanding standing = *ReadRunStanding(fs, dir.Join("run"));
+  RunStanding standing = *ReadRunStanding(fs, dir.Join("run"), dir.Join("run/checkpoints"));
   EXPECT_EQ(standing.checkpoint, "");
   EXPECT_EQ(standing.last_step, 0);
 
@@ -272,7 +272,7 @@ TEST(RunStanding, IsTheNewestCompleteCheckpointAndTheLastStepOfTheNewestStart) {
             "{\"event\":\"start\"}\n{\"event\":\"train\",\"step\":70}\n"
             "{\"event\":\"tra\n"
             "{\"event\":\"start\"}\n");
-  standing = *ReadRunStanding(fs, dir.Join("run"));
+  standing = *ReadRunStanding(fs, dir.Join("run"), dir.Join("run/checkpoints"));
   EXPECT_EQ(standing.checkpoint, "step-00000020.2") << "later attempts come after earlier ones";
   EXPECT_EQ(standing.last_step, 20) << "the newest start has told of no step yet";
   EXPECT_EQ(standing.lost(), 0);
@@ -281,7 +281,7 @@ TEST(RunStanding, IsTheNewestCompleteCheckpointAndTheLastStepOfTheNewestStart) {
   for (int i = 0; i < 100'000; ++i)
     log += "{\"event\":\"train\",\"step\":" + std::to_string(i) + "}\n";
   dir.Write("run/metrics.jsonl", log);
-  EXPECT_EQ(ReadRunStanding(fs, dir.Join("run"))->last_step, 99'999);
+  EXPECT_EQ(ReadRunStanding(fs, dir.Join("run"), dir.Join("run/checkpoints"))->last_step, 99'999);
 }
 
 }  // namespace
