@@ -29,7 +29,8 @@ std::string EpochLine(const Cursor& c) {
 std::string RunLine(const RunFacts& r) {
   return CountText(r.workers(), "worker") + ", " + CountText(r.servers(), "server") +
          (r.dedicated() ? " (dedicated)" : "") + ", " + CountText(r.threads(), "thread") + ", " +
-         CountText(r.lanes(), "lane") + ", " + r.instruction_set() + ", " + r.device();
+         CountText(r.lanes(), "lane") + ", instruction set " + r.instruction_set() + ", device " +
+         r.device();
 }
 
 int64_t DenseValues(const Manifest& m) {

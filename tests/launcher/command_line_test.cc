@@ -34,7 +34,8 @@ TEST(CommandLine, HelpEverywhere) {
                                                           {"config", "docs"},
                                                           {"synth"},
                                                           {"synth", "plant"},
-                                                          {"digest"}};
+                                                          {"digest"},
+                                                          {"checkpoint"}};
   for (std::vector<std::string> command : commands) {
     command.push_back("--help");
     const ProcessResult result = Trestle(command);
@@ -42,7 +43,8 @@ TEST(CommandLine, HelpEverywhere) {
     EXPECT_THAT(result.output, HasSubstr("Usage: "));
   }
   const ProcessResult top = Trestle({"--help"});
-  for (const char* name : {"train", "eval", "doctor", "config", "synth", "digest", "--version"}) {
+  for (const char* name :
+       {"train", "eval", "doctor", "config", "synth", "digest", "checkpoint", "--version"}) {
     EXPECT_THAT(top.output, HasSubstr(name));
   }
 }
