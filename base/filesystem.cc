@@ -179,6 +179,8 @@ class LocalFileSystem final : public FileSystem {
 
 }  // namespace
 
+bool FileSystem::AppearsWhole(const std::string&) { return false; }
+
 Result<std::string> FileSystem::ReadRange(const std::string& path, int64_t offset, int64_t bytes) {
   TRESTLE_ASSIGN_OR_RETURN(const std::string text, Read(path));
   const auto begin = std::min(static_cast<size_t>(offset), text.size());
@@ -195,12 +197,21 @@ FileSystem& FileSystem::Local() {
 }
 
 Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text) {
-  const std::string temporary = path + ".tmp";
-  TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(temporary));
-  TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(text))));
-  TRESTLE_RETURN_IF_ERROR(file->Sync());
-  TRESTLE_RETURN_IF_ERROR(file->Close());
-  TRESTLE_RETURN_IF_ERROR(fs.Rename(temporary, path));
+  const bool whole = fs.AppearsWhole(path);
+  const std::string temporary = whole ? path : path + ".tmp";
+  const auto replace = [&]() -> Status {
+    TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(temporary));
+    TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(text))));
+    TRESTLE_RETURN_IF_ERROR(file->Sync());
+    TRESTLE_RETURN_IF_ERROR(file->Close());
+    return whole ? Status() : fs.Rename(temporary, path);
+  };
+  const Status replaced = replace();
+  if (whole) return replaced;
+  if (!replaced.ok()) {
+    (void)fs.Remove(temporary);  // what is told is why it is there
+    return replaced;
+  }
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return fs.SyncDirectory(folder.empty() ? "." : folder);
 }

@@ -37,6 +37,9 @@ class FileSystem {
   virtual Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes);
   virtual Result<int64_t> Size(const std::string& path) = 0;
   virtual bool Exists(const std::string& path) = 0;
+  // Whether a file at that path is there only once it was closed, and then whole and durable, as in
+  // an object store.
+  virtual bool AppearsWhole(const std::string& path);
   virtual Status MakeDirectories(const std::string& path) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;  // atomic
   virtual Status Remove(const std::string& path) = 0;                         // a file
@@ -53,7 +56,7 @@ class FileSystem {
 };
 
 // Writes a whole small file so that a reader sees the old one or the new one: temporary, sync,
-// rename, sync of the folder.
+// rename, sync of the folder; or all at once where files appear whole.
 Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text);
 
 }  // namespace trestle

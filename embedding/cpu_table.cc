@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/partition.h"
+#include "embedding/cpu_table_snapshot.h"
 
 namespace trestle::embedding {
 namespace {
@@ -110,7 +111,8 @@ Result<int64_t> CpuTable::Pull(std::span<const Key> keys, Missing missing, std::
                                std::span<RowHandle> handles) {
   CHECK_EQ(weights.size(), keys.size() * dim_);
   CHECK_EQ(handles.size(), keys.size());
-  const PullCall call{keys.data(), missing, weights.data(), handles.data()};
+  const std::shared_ptr<SnapshotLog> snapshot = log();
+  const PullCall call{keys.data(), missing, weights.data(), handles.data(), snapshot.get()};
   std::atomic<int64_t> absent{0};
   std::atomic<bool> out_of_memory{false};
   const auto part = [&](size_t n, const auto& order) {
@@ -211,14 +213,17 @@ void CpuTable::Resolve(const PullCall& call, size_t element, Group* group, size_
   }
   ++pulled->missing;
   if (call.missing == Missing::kRead || pulled->out_of_memory) return;
-  group->row[k] = Create(group->mixed[k], call.keys[element], &handle).floats;
+  group->row[k] = Create(group->mixed[k], call.keys[element], call.log, &handle).floats;
   if (!group->row[k]) pulled->out_of_memory = true;
 }
 
 // The new row's place; null floats if there is no memory.
-RowPlace CpuTable::Create(uint64_t mixed, Key key, RowHandle* handle) try {
+RowPlace CpuTable::Create(uint64_t mixed, Key key, SnapshotLog* log, RowHandle* handle) try {
   Segment& segment = segments_[handle->segment];
-  handle->row = segment.Create(mixed);
+  {
+    const auto lock = log ? log->LockIndex(handle->segment) : std::unique_lock<std::mutex>();
+    handle->row = segment.Create(mixed);
+  }
   if (handle->absent()) return {nullptr, nullptr};
   const RowPlace place = segment.At(handle->row);
   FillInitialWeights(initializer_, spec_.seed, key.value, dim_, place.floats);
@@ -251,9 +256,13 @@ Status CpuTable::Push(std::span<const RowHandle> handles, std::span<const float>
         });
   };
   try {
+    if (const std::shared_ptr<SnapshotLog> snapshot = log()) {
+      const Status logged = snapshot->BeforePush(handles, pool_);
+      if (!logged.ok()) return logged.Wrap("table " + spec_.name);
+    }
     std::visit(push, optimizer_);
   } catch (const std::bad_alloc&) {
-    return OutOfMemory();  // of Spread's order, before any row was touched
+    return OutOfMemory();  // of the log or Spread's order, before any row was touched
   }
   return Ok();
 }
@@ -302,13 +311,14 @@ Status CpuTable::Insert(const RowView& row) {
                       std::to_string(row.state.size()) + " floats of state; the table has " +
                       std::to_string(dim_) + " and " + std::to_string(state_width_));
   }
+  CHECK(!log()) << "Insert during a snapshot";
   const uint64_t mixed = Mix64(row.key.value);
   RowHandle handle{Segment::Of(mixed), segments_[Segment::Of(mixed)].index().Find(mixed)};
   if (!handle.absent()) {
     return Status(StatusCode::kCorrupt, "table " + spec_.name + ": key " +
                                             std::to_string(row.key.value) + " is there twice");
   }
-  const RowPlace place = Create(mixed, row.key, &handle);
+  const RowPlace place = Create(mixed, row.key, nullptr, &handle);
   if (!place.floats) return OutOfMemory();
   std::copy(row.weights.begin(), row.weights.end(), place.floats);
   std::copy(row.state.begin(), row.state.end(), place.floats + dim_);

@@ -9,11 +9,15 @@
 // whole segments; in a segment keys keep their order, so rows get the same numbers with any number
 // of threads.
 //
+// While there is a snapshot, a Push first logs the rows that its reader still needs, and a Pull
+// takes a lock to create a row (embedding/cpu_table_snapshot.h); both find out once a call.
+//
 // Thread safety, errors: as EmbeddingTable. Device: host.
 #pragma once
 
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "embedding/row_math.h"
@@ -21,6 +25,8 @@
 #include "embedding/table.h"
 
 namespace trestle::embedding {
+
+class SnapshotLog;
 
 class CpuTable final : public EmbeddingTable {
  public:
@@ -45,12 +51,8 @@ class CpuTable final : public EmbeddingTable {
   uint64_t Digest() const override;
 
  private:
-  // A row's key and place, as ForEachRow sorts them.
-  struct Entry {
-    uint64_t mixed;
-    uint32_t segment;
-    uint32_t row;
-  };
+  friend class CpuTableSnapshot;
+
   // What one thread's part of a Pull came to.
   struct Pulled {
     int64_t missing = 0;
@@ -61,6 +63,7 @@ class CpuTable final : public EmbeddingTable {
     Missing missing;
     float* weights;
     RowHandle* handles;
+    SnapshotLog* log;  // or null
   };
   struct PushCall {
     const RowHandle* handles;
@@ -91,12 +94,13 @@ class CpuTable final : public EmbeddingTable {
   template <class SegmentOf, class Part>
   void Spread(size_t n, const SegmentOf& segment_of, const Part& part);
 
-  RowPlace Create(uint64_t mixed, Key key, RowHandle* handle);
+  RowPlace Create(uint64_t mixed, Key key, SnapshotLog* log, RowHandle* handle);
   void FillUnseen(Key key, float* weights) const;
-  RowView View(const Entry& entry) const;
-  void CollectEntries(uint32_t begin_partition, uint32_t end_partition,
-                      std::vector<Entry>* entries) const;
+  RowView View(uint64_t mixed, const RowPlace& place) const;
   Status OutOfMemory() const;
+
+  std::shared_ptr<SnapshotLog> log() const;  // null: no snapshot
+  void DropLog();
 
   const TableSpec spec_;
   ThreadPool* const pool_;
@@ -108,6 +112,8 @@ class CpuTable final : public EmbeddingTable {
   TableMemory memory_;
   std::vector<Segment> segments_;
   std::vector<uint32_t> order_;  // of Spread: elements sorted by segment
+  mutable std::mutex log_mutex_;
+  std::shared_ptr<SnapshotLog> log_;  // while there is a snapshot
 };
 
 }  // namespace trestle::embedding

@@ -8,8 +8,8 @@
 // Rows are not padded. Where weights and state are a multiple of 16 floats they start on cache
 // lines; elsewhere padding would cost more memory than the crossed lines cost time.
 //
-// Thread safety: one thread at a time. Ownership: blocks belong to the TableMemory given, which
-// outlives this.
+// Thread safety: one thread at a time; a copy of places() is another's to use. Ownership: blocks
+// belong to the TableMemory given, which outlives this.
 #pragma once
 
 #include <algorithm>
@@ -35,38 +35,16 @@ struct RowPlace {
   RowCounters* counters;
 };
 
-class RowBlocks {
+// Where the rows are: the blocks, and the arithmetic from a row's number to its place. A copy stays
+// good for the rows that were there when it was made.
+class RowPlaces {
  public:
   static constexpr size_t kMaxBlockBytes = 1024 * 1024;
-  static constexpr uint32_t kMaxRows = 0xFFFFFF00u;
 
-  RowBlocks(int row_floats, TableMemory* memory)
+  explicit RowPlaces(int row_floats)
       : row_floats_(row_floats),
-        max_shift_(MaxShift(RowBytes())),
-        min_shift_(std::min(kMinShift, max_shift_)),
-        memory_(memory) {}
-  ~RowBlocks() {
-    for (uint32_t b = 0; b < blocks_.size(); ++b) memory_->Free(blocks_[b], BlockBytes(ShiftOf(b)));
-  }
-  RowBlocks(RowBlocks&& other) noexcept
-      : row_floats_(other.row_floats_),
-        max_shift_(other.max_shift_),
-        min_shift_(other.min_shift_),
-        memory_(other.memory_),
-        size_(std::exchange(other.size_, 0)),
-        blocks_(std::exchange(other.blocks_, {})) {}
-  RowBlocks& operator=(RowBlocks&&) = delete;
-
-  uint32_t size() const { return size_; }
-
-  // Adds a row with zero counters and floats undefined: its number is size() - 1. False: no memory.
-  [[nodiscard]] bool Append() {
-    if (size_ == kMaxRows) return false;
-    if (BlockOf(size_).block == blocks_.size() && !AddBlock()) return false;
-    *At(size_).counters = RowCounters{};
-    ++size_;
-    return true;
-  }
+        max_shift_(MaxShift(row_floats * sizeof(float) + sizeof(RowCounters))),
+        min_shift_(std::min(kMinShift, max_shift_)) {}
 
   RowPlace At(uint32_t row) const {
     const Position p = BlockOf(row);
@@ -74,6 +52,14 @@ class RowBlocks {
     return {reinterpret_cast<float*>(base) + size_t{p.offset} * row_floats_,
             reinterpret_cast<RowCounters*>(base + CountersOffset(p.shift)) + p.offset};
   }
+
+  bool HasBlockOf(uint32_t row) const { return BlockOf(row).block < blocks_.size(); }
+  size_t BlockBytes(size_t block) const {
+    const uint32_t shift =
+        std::min(min_shift_ + static_cast<uint32_t>(block >> kBlocksLog2), max_shift_);
+    return CountersOffset(shift) + (sizeof(RowCounters) << shift);
+  }
+  std::vector<char*>& blocks() { return blocks_; }
 
  private:
   static constexpr uint32_t kMinShift = 2;    // four rows in the first blocks
@@ -90,13 +76,9 @@ class RowBlocks {
     return std::bit_width(std::max<size_t>(kMaxBlockBytes / row_bytes, 1)) - 1;
   }
 
-  size_t RowBytes() const { return row_floats_ * sizeof(float) + sizeof(RowCounters); }
   size_t CountersOffset(uint32_t shift) const {
     const size_t bytes = (row_floats_ * sizeof(float)) << shift;
     return (bytes + alignof(RowCounters) - 1) / alignof(RowCounters) * alignof(RowCounters);
-  }
-  size_t BlockBytes(uint32_t shift) const {
-    return CountersOffset(shift) + (sizeof(RowCounters) << shift);
   }
 
   // Shifted up by the rows that sixteen smallest blocks would hold, the numbers of rows in blocks
@@ -108,24 +90,58 @@ class RowBlocks {
     return {((shift - min_shift_) << kBlocksLog2) + (shifted >> shift) - kBlocks,
             shifted & ((1u << shift) - 1), shift};
   }
-  uint32_t ShiftOf(uint32_t block) const {
-    return std::min(min_shift_ + (block >> kBlocksLog2), max_shift_);
-  }
-
-  bool AddBlock() {
-    const uint32_t block = static_cast<uint32_t>(blocks_.size());
-    blocks_.push_back(nullptr);
-    blocks_[block] = static_cast<char*>(memory_->Allocate(BlockBytes(ShiftOf(block))));
-    if (!blocks_[block]) blocks_.pop_back();
-    return blocks_.size() > block;
-  }
 
   size_t row_floats_;
   uint32_t max_shift_;
   uint32_t min_shift_;
+  std::vector<char*> blocks_;
+};
+
+class RowBlocks {
+ public:
+  static constexpr uint32_t kMaxRows = 0xFFFFFF00u;
+
+  RowBlocks(int row_floats, TableMemory* memory) : places_(row_floats), memory_(memory) {}
+  ~RowBlocks() {
+    for (size_t b = 0; b < places_.blocks().size(); ++b) {
+      memory_->Free(places_.blocks()[b], places_.BlockBytes(b));
+    }
+  }
+  RowBlocks(RowBlocks&& other) noexcept
+      : places_(std::move(other.places_)),
+        memory_(other.memory_),
+        size_(std::exchange(other.size_, 0)) {}
+  RowBlocks& operator=(RowBlocks&&) = delete;
+
+  uint32_t size() const { return size_; }
+  const RowPlaces& places() const { return places_; }
+  RowPlace At(uint32_t row) const { return places_.At(row); }
+
+  // Adds a row with zero counters and floats undefined: its number is size() - 1. False: no memory.
+  [[nodiscard]] bool Append() {
+    if (size_ == kMaxRows) return false;
+    if (!places_.HasBlockOf(size_) && !AddBlock()) return false;
+    *At(size_).counters = RowCounters{};
+    ++size_;
+    return true;
+  }
+
+ private:
+  bool AddBlock() {
+    std::vector<char*>& blocks = places_.blocks();
+    blocks.push_back(nullptr);
+    void* block = memory_->Allocate(places_.BlockBytes(blocks.size() - 1));
+    if (block) {
+      blocks.back() = static_cast<char*>(block);
+    } else {
+      blocks.pop_back();
+    }
+    return block != nullptr;
+  }
+
+  RowPlaces places_;
   TableMemory* memory_;
   uint32_t size_ = 0;
-  std::vector<char*> blocks_;
 };
 
 }  // namespace trestle::embedding

@@ -25,6 +25,7 @@ class alignas(64) Segment {
 
   uint32_t rows() const { return rows_.size(); }
   const KeyIndex& index() const { return index_; }
+  const RowPlaces& places() const { return rows_.places(); }
   RowPlace At(uint32_t row) const { return rows_.At(row); }
 
   // A new row for a key that is absent, its floats undefined; KeyIndex::kAbsent if there is no

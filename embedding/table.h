@@ -5,25 +5,23 @@
 // time, so there are no locks and no atomics. Rows live in large blocks and never move, so a
 // RowHandle stays good until the table is destroyed.
 //
-// Thread safety: one caller at a time; inside, a call spreads over the pool's threads.
+// Thread safety: one caller at a time, beside the reader of a snapshot; inside, a call spreads over
+// the pool's threads.
 // Ownership: spans are borrowed for the call. Device: host (the CUDA table keeps this contract).
 // Errors: kOutOfMemory names the table, its rows and bytes; the table is then unchanged but for
 // rows that were already created.
 #pragma once
 
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "base/types.h"
+#include "embedding/snapshot_memory.h"
 #include "embedding/table.pb.h"
 
 namespace trestle {
@@ -68,30 +66,6 @@ struct RowView {
 // The row's part of its table's digest: a hash of key, weights, state and counters.
 uint64_t HashRow(const RowView& row);
 
-// What the snapshots of a rank's tables may hold of memory together: marks (4 bytes a row) and
-// before-images. Beyond it a Push waits until writers have passed rows it logged; a Push larger
-// than all of it goes through when nothing else is held. Thread safety: all methods.
-class SnapshotMemory {
- public:
-  explicit SnapshotMemory(int64_t limit_bytes) : limit_(limit_bytes) {}
-  int64_t limit() const { return limit_; }
-  int64_t held() const;
-  int64_t peak() const;                     // the most that was ever held
-  std::chrono::nanoseconds waited() const;  // by pushes, in all
-
-  // For tables. Waits until `bytes` more fit, nothing is held, or `over` is true. False: over.
-  bool Hold(int64_t bytes, const std::atomic<bool>& over);
-  void Release(int64_t bytes);
-  void Wake();  // after `over` was set
-
- private:
-  const int64_t limit_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  int64_t held_ = 0, peak_ = 0;
-  std::chrono::nanoseconds waited_{0};
-};
-
 // The rows of a table at one instant, while training goes on: the first Push to a row that the
 // writer has not passed logs the old row (a before-image); rows created later are not in it.
 //
@@ -133,9 +107,10 @@ class EmbeddingTable {
   virtual Status ForEachRow(uint32_t begin_partition, uint32_t end_partition,
                             const std::function<Status(const RowView&)>& visit) const = 0;
 
-  // Marks this instant. Constant time but for 4 bytes a row of fresh memory, taken from `memory`
-  // (kOutOfMemory if the marks alone do not fit). One snapshot of a table at a time; no Insert
-  // meanwhile.
+  // Marks this instant: constant time but for fresh memory of 2 bits a row. It, and what sorting
+  // the keys will take (2 bytes a row, 16 in a table of less than 65,536), are held of `memory`
+  // until the snapshot ends; kOutOfMemory if they alone do not fit. One snapshot of a table at a
+  // time; no Insert meanwhile.
   virtual Result<std::unique_ptr<TableSnapshot>> Snapshot(
       std::shared_ptr<SnapshotMemory> memory) = 0;
 

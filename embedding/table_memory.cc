@@ -1,41 +1,20 @@
 #include "embedding/table_memory.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <iterator>
 #include <new>
+#include <utility>
 
 #include "base/memory.h"
 
 namespace trestle::embedding {
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kMaxRegion = size_t{1} << 30;
 
 size_t RoundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-// Maps `bytes` at a multiple of 2 MiB: maps more, gives back both ends.
-char* MapAligned(size_t bytes) {
-  void* mapped = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapped == MAP_FAILED) return nullptr;
-  char* begin = static_cast<char*>(mapped);
-  const size_t head =
-      RoundUp(reinterpret_cast<uintptr_t>(begin), kHugePage) - reinterpret_cast<uintptr_t>(begin);
-  if (head > 0) munmap(begin, head);
-  if (head < kHugePage) munmap(begin + head + bytes, kHugePage - head);
-  // Advice only: where the kernel offers no huge pages the table is slower, not wrong.
-  madvise(begin + head, bytes, MADV_HUGEPAGE);
-  return begin + head;
-}
-
 }  // namespace
-
-TableMemory::~TableMemory() {
-  for (const Region& region : regions_) munmap(region.base, region.bytes);
-}
 
 // The first kCheckBytes of a table are not worth a look.
 bool TableMemory::SystemHas(size_t bytes) {
@@ -91,16 +70,16 @@ void* TableMemory::FromHeap(size_t bytes) {
 
 bool TableMemory::InRegion(const void* memory) const {
   return std::any_of(regions_.begin(), regions_.end(), [memory](const Region& region) {
-    return memory >= region.base && memory < region.base + region.bytes;
+    return memory >= region.memory.get() && memory < region.memory.get() + region.memory.bytes();
   });
 }
 
 void* TableMemory::FromRegion(size_t bytes) {
-  if (regions_.empty() || regions_.back().bytes - regions_.back().used < bytes) {
+  if (regions_.empty() || regions_.back().left() < bytes) {
     if (!AddRegion(bytes)) return nullptr;
   }
   Region& region = regions_.back();
-  char* memory = region.base + region.used;
+  char* memory = region.memory.get() + region.used;
   region.used += bytes;
   held_ += static_cast<int64_t>(bytes);
   return memory;
@@ -108,18 +87,19 @@ void* TableMemory::FromRegion(size_t bytes) {
 
 // Regions grow with the table, so that a small one maps little and a large one has few.
 bool TableMemory::AddRegion(size_t bytes) {
-  const size_t size = RoundUp(std::max(bytes, std::min(mapped_ / 8, kMaxRegion)), kHugePage);
-  char* base = MapAligned(size);
-  if (!base) return false;
+  const size_t size =
+      RoundUp(std::max(bytes, std::min(mapped_ / 8, kMaxRegion)), Mapping::kHugePage);
+  Mapping memory(size);
+  if (!memory.get()) return false;
   if (!regions_.empty()) {
     Region& last = regions_.back();
-    if (last.bytes > last.used) {
-      held_ += static_cast<int64_t>(last.bytes - last.used);
-      AddHole(last.base + last.used, last.bytes - last.used);
-      last.used = last.bytes;
+    if (const size_t left = last.left()) {
+      held_ += static_cast<int64_t>(left);
+      AddHole(last.memory.get() + last.used, left);
+      last.used += left;
     }
   }
-  regions_.push_back({base, size, 0});
+  regions_.push_back({std::move(memory), 0});
   mapped_ += size;
   return true;
 }

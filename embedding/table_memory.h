@@ -19,6 +19,8 @@
 #include <mutex>
 #include <vector>
 
+#include "embedding/mapping.h"
+
 namespace trestle::embedding {
 
 class TableMemory {
@@ -29,7 +31,6 @@ class TableMemory {
   static constexpr int64_t kReserveBytes = int64_t{256} << 20;
 
   explicit TableMemory(int64_t limit_bytes) : limit_(limit_bytes) {}
-  ~TableMemory();
   TableMemory(const TableMemory&) = delete;
   TableMemory& operator=(const TableMemory&) = delete;
 
@@ -43,9 +44,9 @@ class TableMemory {
 
  private:
   struct Region {
-    char* base;
-    size_t bytes;
+    Mapping memory;
     size_t used;
+    size_t left() const { return memory.bytes() - used; }
   };
 
   void* FromHole(size_t bytes);

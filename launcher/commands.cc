@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -15,10 +17,12 @@
 #include "launcher/config_docs.h"
 #include "launcher/doctor.h"
 #include "launcher/job_plan.h"
+#include "launcher/launch/launch.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
 #include "launcher/synth/plant.h"
 #include "launcher/version.h"
+#include "ps/checkpoint/store_filesystem.h"
 
 namespace trestle {
 namespace {
@@ -38,14 +42,15 @@ struct CheckpointArguments {
 struct Arguments {
   std::string config;
   std::vector<std::string> set;
-  std::string model_dir;
-  std::string digest_dir;
+  std::string model;  // a checkpoint to evaluate
+  StartOptions start;
   std::string doctor_dir = "runs";
   bool print = false;
   PlantSettings plant;
   std::string plant_dir;
   int threads = 0;  // 0: all cores
   CheckpointArguments checkpoint;
+  LaunchArguments launch;
 };
 
 // All ranks of a job get the same command line, so the first tells what is wrong with it.
@@ -87,15 +92,26 @@ int SynthPlant(const Arguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
-int DiffOf(const CheckpointArguments& arguments) {
-  const Result<bool> same =
-      DiffCommand(FileSystem::Local(), arguments.path, arguments.other, std::cout);
+int DiffOf(FileSystem& files, const CheckpointArguments& arguments) {
+  const Result<bool> same = DiffCommand(files, arguments.path, arguments.other, std::cout);
   if (!same.ok()) return Finish(same.status());
   return ExitCode(*same ? StatusCode::kOk : StatusCode::kMismatch);
 }
 
+int RunLaunch(FileSystem& files, Arguments arguments) {
+  LaunchArguments& launch = arguments.launch;
+  launch.config = arguments.config;
+  launch.set = arguments.set;
+  const StartOptions& start = arguments.start;
+  if (start.next_segment) launch.train_flags.push_back("--next-segment");
+  if (start.flags.allow_divergence) launch.train_flags.push_back("--allow-divergence");
+  if (start.flags.allow_new) launch.train_flags.push_back("--allow-new");
+  const auto options = PlanLaunch(launch, std::filesystem::read_symlink("/proc/self/exe").string());
+  return options.ok() ? Launch(files, *options) : Finish(options.status());
+}
+
 RunOptions OptionsOf(const Arguments& arguments) {
-  return {LoadConfig(arguments.config, arguments.set), arguments.model_dir};
+  return {LoadConfig(arguments.config, arguments.set), arguments.start, arguments.model};
 }
 
 // The commands and their arguments. Each command stores what it does when it was the one given.
@@ -108,10 +124,10 @@ class CommandLine {
     app_.footer("Settings: `trestle config docs`. Exit codes: docs/errors.md.");
     AddTrain();
     AddEval();
+    AddLaunch();
     AddDoctor();
     AddConfig();
     AddSynth();
-    AddDigest();
     AddCheckpoint();
   }
 
@@ -147,17 +163,69 @@ class CommandLine {
   }
 
   void AddTrain() {
-    AddConfigArguments(Add(&app_, "train",
-                           "Train the model of a config, evaluate it, write it to the run's folder",
-                           [this] { return ExitCode(RunTrain(OptionsOf(arguments_)).code()); }));
+    CLI::App* train = Add(&app_, "train",
+                          "Train the model of a config, evaluate it, write it to the run's folder",
+                          [this] { return ExitCode(RunTrain(OptionsOf(arguments_)).code()); });
+    AddConfigArguments(train);
+    StartOptions& start = arguments_.start;
+    CLI::Option* resume =
+        train
+            ->add_option("--resume", start.resume,
+                         "go on from a checkpoint: \"latest\" of the run, or begin if there is "
+                         "none; or the folder of one")
+            ->type_name("latest|DIR");
+    train
+        ->add_flag("--next-segment", start.next_segment,
+                   "go on with new files in data.train once the checkpoint's are done")
+        ->needs(resume);
+    train
+        ->add_flag("--allow-divergence", start.flags.allow_divergence,
+                   "go on with other lanes, batch, order or instruction set; it is recorded")
+        ->needs(resume);
+    train
+        ->add_flag("--allow-new", start.flags.allow_new,
+                   "go on with more features, tables or layers, which start afresh")
+        ->needs(resume);
+    train->add_flag("--fresh", start.fresh, "start over in a folder that holds checkpoints")
+        ->excludes(resume);
+    train
+        ->add_option("--warm-start", start.warm_start,
+                     "tables of the same name, width and optimizer from another checkpoint")
+        ->type_name("DIR")
+        ->excludes(resume);
   }
 
   void AddEval() {
     CLI::App* eval = Add(&app_, "eval", "Evaluate a trained model on the config's test files",
                          [this] { return ExitCode(RunEval(OptionsOf(arguments_)).code()); });
     AddConfigArguments(eval);
-    eval->add_option("--model", arguments_.model_dir, "folder of the model, default RUN/model")
+    eval->add_option("--checkpoint", arguments_.model,
+                     "a checkpoint or a run's folder, default the config's run")
         ->type_name("DIR");
+  }
+
+  void AddLaunch() {
+    CLI::App* command =
+        Add(&app_, "launch", "Train under mpirun; after a failure start again from a checkpoint",
+            [this] { return RunLaunch(*files_, arguments_); });
+    AddConfigArguments(command);
+    LaunchArguments& launch = arguments_.launch;
+    command->add_option("--np", launch.np, "ranks; default: as many as --hosts has slots")
+        ->check(CLI::Range(1, 65536));
+    command->add_option("--servers", launch.servers, "of them, ranks that only serve tables")
+        ->check(CLI::Range(0, 65536));
+    command->add_option("--hosts", launch.hosts, "hosts and their slots")->type_name("a:8,b:8");
+    command->add_option("--restarts", launch.restarts, "restarts at most, in all")
+        ->check(CLI::Range(0, 1'000'000))
+        ->capture_default_str();
+    command->add_option("--backoff", launch.backoff_s, "seconds before a restart, doubling to 60")
+        ->check(CLI::Range(0.0, 86400.0))
+        ->capture_default_str();
+    StartOptions& start = arguments_.start;
+    command->add_flag("--next-segment", start.next_segment, "as for `trestle train`");
+    command->add_flag("--allow-divergence", start.flags.allow_divergence, "likewise");
+    command->add_flag("--allow-new", start.flags.allow_new, "likewise");
+    command->add_option("MPIRUN_ARGUMENTS", launch.mpirun, "after --: more arguments for mpirun");
   }
 
   void AddDoctor() {
@@ -197,12 +265,6 @@ class CommandLine {
         ->check(CLI::Range(1, 1024));
   }
 
-  void AddDigest() {
-    CLI::App* digest = Add(&app_, "digest", "Print the digest of a trained model",
-                           [this] { return ExitCode(PrintDigest(arguments_.digest_dir).code()); });
-    digest->add_option("DIR", arguments_.digest_dir, "folder of the model")->required();
-  }
-
   void AddCheckpoint() {
     CLI::App* checkpoint = app_.add_subcommand(
         "checkpoint", "Look at checkpoints, check them, compare, export and compact them");
@@ -224,7 +286,7 @@ class CommandLine {
 
   void AddCheckpointReaders(CLI::App* parent) {
     CheckpointArguments& c = arguments_.checkpoint;
-    FileSystem& fs = FileSystem::Local();
+    FileSystem& fs = *files_;
     CLI::App* ls = Add(parent, "ls", "List the checkpoints of a run, newest first",
                        [&c, &fs] { return Finish(ListCommand(fs, c.path, c.json, std::cout)); });
     ls->add_option("DIR", c.path, "a run's folder, or a folder of checkpoints")->required();
@@ -246,14 +308,14 @@ class CommandLine {
     CLI::App* diff = Add(parent, "diff",
                          "Compare two checkpoints: ends with 0 if model and cursor are equal, bit "
                          "for bit, with 8 if not; lines of config are told but do not count",
-                         [&c] { return DiffOf(c); });
+                         [&c, &fs] { return DiffOf(fs, c); });
     diff->add_option("A", c.path, "a checkpoint, or a run")->required();
     diff->add_option("B", c.other, "another")->required();
   }
 
   void AddCheckpointWriters(CLI::App* parent) {
     CheckpointArguments& c = arguments_.checkpoint;
-    FileSystem& fs = FileSystem::Local();
+    FileSystem& fs = *files_;
     CLI::App* to = AddOnCheckpoint(parent, "export", "Write the tables for other tools", [&c, &fs] {
       return Finish(ExportCommand(fs, c.path, c.to, std::cout));
     });
@@ -315,6 +377,7 @@ class CommandLine {
             name + what + " \"" + bare + "\"" + Suggestion(bare, known) + cure};
   }
 
+  const std::unique_ptr<FileSystem> files_ = MakeStoreFileSystem(FileSystem::Local());
   CLI::App app_;
   Arguments arguments_;
   std::function<int()> run_;

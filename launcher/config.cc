@@ -22,6 +22,9 @@ constexpr int64_t kDefaultLaneRows = 256;
 constexpr int kDefaultEpochs = 1;
 constexpr double kDefaultLogEverySeconds = 10;
 constexpr int kDefaultDeadlineSeconds = 120;
+constexpr int kDefaultKeep = 3;
+constexpr int kDefaultSnapshotMiB = 1024;
+constexpr int kDefaultFullEvery = 8;
 
 class Checker {
  public:
@@ -168,12 +171,20 @@ void FillDefaults(const std::string& name, Config* config) {
   if (!cluster->has_deadline_s()) cluster->set_deadline_s(kDefaultDeadlineSeconds);
   Checkpoint* checkpoint = config->mutable_checkpoint();
   if (checkpoint->dir().empty()) checkpoint->set_dir("runs/" + name);
+  if (!checkpoint->has_keep()) checkpoint->set_keep(kDefaultKeep);
+  if (!checkpoint->has_snapshot_mb()) checkpoint->set_snapshot_mb(kDefaultSnapshotMiB);
+  if (!checkpoint->has_full_every()) checkpoint->set_full_every(kDefaultFullEvery);
 }
 
 std::string Canonical(const Config& config) {
   std::string text;
   google::protobuf::TextFormat::Printer().PrintToString(config, &text);
   return text;
+}
+
+std::string CheckpointsOf(const Config& config) {
+  const Checkpoint& checkpoint = config.checkpoint();
+  return checkpoint.store().empty() ? checkpoint.dir() + "/checkpoints" : checkpoint.store();
 }
 
 uint64_t ConfigHash(const Config& config) { return Hash64(Canonical(config)); }

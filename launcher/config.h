@@ -54,4 +54,7 @@ void FillDefaults(const std::string& name, Config* config);
 [[nodiscard]] std::string Canonical(const Config& config);
 [[nodiscard]] uint64_t ConfigHash(const Config& config);
 
+// Where the run's checkpoints are.
+[[nodiscard]] std::string CheckpointsOf(const Config& config);
+
 }  // namespace trestle

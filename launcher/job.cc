@@ -1,41 +1,18 @@
 #include "launcher/job.h"
 
-#include <google/protobuf/text_format.h>
-
-#include <algorithm>
 #include <cstdio>
-#include <cstring>
 
-#include "base/hash.h"
-#include "launcher/logging.h"
+#include "launcher/checkpoint/find.h"
+#include "launcher/format.h"
 #include "launcher/signals.h"
-#include "launcher/startup.h"
-#include "launcher/terminal.h"
-#include "launcher/version.h"
+#include "ps/checkpoint/restore.h"
 #include "worker/reject_file.h"
 
 namespace trestle {
 namespace {
 
 constexpr Operation kSetUp{Stream::kControl, "setting up"};
-// Reading the input may take one rank much longer than another.
-constexpr Operation kReading{Stream::kControl, "reading input", -1, kLongPhase};
-constexpr Operation kStatistics{Stream::kDense, "statistics of numeric columns", -1, kLongPhase};
-
-template <class... Args>
-std::string Format(const char* format, Args... args) {
-  char text[512];
-  std::snprintf(text, sizeof(text), format, args...);
-  return text;
-}
-
-std::string Hex(uint64_t value) { return Format("%016lx", value); }
-
-bool NeedsStatistics(const Schema& schema) {
-  return std::any_of(schema.numeric.begin(), schema.numeric.end(), [](const NumericColumn& column) {
-    return column.scaling != NumericFeature::NONE;
-  });
-}
+constexpr Operation kLoading{Stream::kControl, "loading the checkpoint", -1, kLongPhase};
 
 RunLog::Fields LedgerFields(const PassResult& pass) {
   return {{"steps", pass.steps},
@@ -69,181 +46,6 @@ std::string MetricLine(const std::string& name, const Evaluation& evaluation) {
 
 }  // namespace
 
-Job::Job(Communicator& comm, const LoadedConfig& loaded, FileSystem& fs, const Clock& clock)
-    : comm_(comm), loaded_(loaded), fs_(fs), clock_(clock) {}
-
-Status Job::SetUp(const std::string& command) {
-  TRESTLE_RETURN_IF_ERROR(Check());
-  TRESTLE_RETURN_IF_ERROR(OpenInput(command));
-  TRESTLE_RETURN_IF_ERROR(OpenRunFolder(command));
-  TRESTLE_RETURN_IF_ERROR(BuildParts());
-  Greet(command);
-  return {};
-}
-
-Status Job::Check() {
-  TRESTLE_RETURN_IF_ERROR(AgreeOnFacts(
-      comm_, {{"the config", Hex(ConfigHash(loaded_.config))}, {"the program", BuildFacts()}}));
-  auto plan = MakeJobPlan(loaded_);
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, plan.status()));
-  plan_ = *std::move(plan);
-  TRESTLE_ASSIGN_OR_RETURN(instruction_set_, AgreeOnInstructionSet(comm_));
-
-  Status device;
-  if (loaded_.config.cluster().device() == GPU) {
-    device = {StatusCode::kUnsupported,
-              loaded_.Place("cluster.device") + ": this build has no GPU plugin; use AUTO or CPU"};
-  }
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, device));
-
-  TRESTLE_ASSIGN_OR_RETURN(const auto hosts, GatherHosts(comm_));
-  TRESTLE_ASSIGN_OR_RETURN(const auto cores, GatherCores(comm_));
-  auto roles = AssignRoles(loaded_.config.cluster().servers(), hosts);
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, WithPlaces(loaded_, roles.status())));
-  roles_ = *std::move(roles);
-  leader_ = roles_.workers.front();
-  const auto me = std::find(roles_.workers.begin(), roles_.workers.end(), comm_.rank());
-  worker_ = me == roles_.workers.end() ? -1 : static_cast<int>(me - roles_.workers.begin());
-  threads_ = loaded_.config.cluster().has_threads() ? loaded_.config.cluster().threads()
-                                                    : DefaultThreads(hosts, cores, comm_.rank());
-  pool_ = std::make_unique<ThreadPool>(threads_);
-  return {};
-}
-
-// `eval` reads no training files: the statistics of numeric columns are the model's.
-Status Job::OpenInput(const std::string& command) {
-  Status opened;
-  if (worker_ >= 0) {
-    const auto open = [&](const auto& patterns) {
-      return OpenDataset(plan_.schema, {{patterns.begin(), patterns.end()}, plan_.TableSeeds()});
-    };
-    const Data& data = loaded_.config.data();
-    if (command == "train") {
-      auto train = open(data.train());
-      opened = train.status();
-      if (train.ok()) train_ = *std::move(train);
-    }
-    if (opened.ok() && data.test_size() > 0) {
-      auto test = open(data.test());
-      opened = test.status();
-      if (test.ok()) test_ = *std::move(test);
-    }
-  }
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, opened));
-  return AgreeOnFacts(comm_, {{"data.train's files", train_ ? Hex(train_->Fingerprint()) : ""},
-                              {"data.test's files", test_ ? Hex(test_->Fingerprint()) : ""}});
-}
-
-// Every worker reads a share of the blocks; partial statistics are merged in the order of blocks.
-Status Job::ShareStatistics() {
-  statistics_.assign(plan_.schema.numeric.size(), NumericStatistics());
-  if (!NeedsStatistics(plan_.schema)) return {};
-  std::vector<std::vector<NumericStatistics>> mine;
-  Status read;
-  if (worker_ >= 0) {
-    const auto workers = static_cast<int64_t>(roles_.workers.size());
-    auto blocks = train_->BlockStatistics(train_->blocks() * worker_ / workers,
-                                          train_->blocks() * (worker_ + 1) / workers);
-    read = blocks.status();
-    if (blocks.ok()) mine = *std::move(blocks);
-  }
-  // Dedicated servers too: they would wait for the first step of workers that have left.
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, read));
-  if (worker_ < 0) return {};
-  std::string bytes;
-  for (const auto& block : mine) {
-    bytes.append(reinterpret_cast<const char*>(block.data()),
-                 block.size() * sizeof(NumericStatistics));
-  }
-  TRESTLE_ASSIGN_OR_RETURN(const auto all, comm_.AllGather(kStatistics, bytes));
-  for (const std::string& part : all) {
-    for (size_t at = 0; at < part.size(); at += statistics_.size() * sizeof(NumericStatistics)) {
-      for (size_t c = 0; c < statistics_.size(); ++c) {
-        NumericStatistics block;
-        std::memcpy(&block, part.data() + at + c * sizeof(block), sizeof(block));
-        statistics_[c] = MergeStatistics(statistics_[c], block);
-      }
-    }
-  }
-  return {};
-}
-
-Status Job::TakeRunFolder(const std::string& command) {
-  TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(folder()));
-  if (!leads() || command != "train") return {};
-  TRESTLE_ASSIGN_OR_RETURN(lock_, RunLock::Take(folder()));
-  return {};
-}
-
-Status Job::OpenRunFolder(const std::string& command) {
-  // All ranks wait for the leader's lock: what is in the folder may be another run's.
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, TakeRunFolder(command)));
-  Status opened = LogToFolder(fs_, folder(), comm_.rank());
-  if (opened.ok() && leads() && command == "train") {
-    opened = WriteFileAtomically(fs_, folder() + "/config.textproto", Canonical(loaded_.config));
-  }
-  if (opened.ok()) opened = RemoveRejectFiles(fs_, folder());
-  auto log = RunLog::Open(fs_, leads() && opened.ok() ? folder() + "/metrics.jsonl" : "", clock_);
-  if (opened.ok()) opened = log.status();
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, opened));
-  log_ = *std::move(log);
-  Progress::Options options;
-  options.out = leads() ? stdout : nullptr;
-  options.live = PrintsToTerminal();
-  options.interval_s = loaded_.config.train().log_every_s();
-  progress_ = std::make_unique<Progress>(options, clock_, *log_);
-  progress_->Log("start", {{"command", command},
-                           {"ranks", int64_t{comm_.size()}},
-                           {"config", Hex(ConfigHash(loaded_.config))}});
-  return {};
-}
-
-Status Job::BuildParts() {
-  NodeOptions options;
-  options.roles = roles_;
-  options.tables = plan_.tables;
-  options.slot_tables = plan_.slot_tables;
-  options.unit = plan_.unit;
-  options.fail_bad_steps = loaded_.config.train().on_bad_step() == Train::STOP;
-  auto node = MakeNode(comm_, std::move(options), pool_.get());
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, node.status()));
-  node_ = *std::move(node);
-  Status built;
-  if (worker_ >= 0) {
-    auto backend = MakeCpuBackend(plan_.Backend(loaded_.config, threads_));
-    built = backend.status();
-    if (backend.ok()) backend_ = *std::move(backend);
-  }
-  return AgreeOnStatus(comm_, kSetUp, built);
-}
-
-void Job::Greet(const std::string& command) {
-  const auto workers = static_cast<int>(roles_.workers.size());
-  const std::string servers =
-      loaded_.config.cluster().servers() > 0
-          ? Format("%d dedicated servers, %d workers", static_cast<int>(roles_.servers.size()),
-                   workers)
-          : Format("%d %s", comm_.size(), comm_.size() == 1 ? "rank" : "ranks");
-  progress_->Say(Format("trestle %s %s: %s, %d %s each, %d lanes of %ld rows, %s", command.c_str(),
-                        loaded_.path.c_str(), servers.c_str(), threads_,
-                        threads_ == 1 ? "thread" : "threads", plan_.lanes, plan_.lane_rows,
-                        instruction_set_.c_str()));
-  if (workers * threads_ > plan_.lanes) {
-    progress_->Say(Format("note: %d threads in all for %d lanes: %d will idle; raise batch.lanes",
-                          workers * threads_, plan_.lanes, workers * threads_ - plan_.lanes));
-  }
-  if (!train_) return;
-  int64_t largest = 0;
-  for (const InputFile& file : train_->files()) {
-    for (const int64_t rows : file.block_rows) largest = std::max(largest, rows);
-  }
-  const int64_t lanes = plan_.lanes / workers + (plan_.lanes % workers != 0);
-  progress_->Say(Format(
-      "train: %ld rows in %zu files; a rank holds up to %ld of %ld blocks, of at most %ld rows",
-      train_->rows(), train_->files().size(), std::min(lanes, train_->blocks()), train_->blocks(),
-      largest));
-}
-
 Trainer Job::MakeTrainer() {
   TrainerOptions options;
   options.worker = worker_;
@@ -257,13 +59,23 @@ Trainer Job::MakeTrainer() {
   options.statistics = statistics_;
   options.reject_path = RejectPath(folder(), comm_.rank());
   options.stop_requested = StopRequested;
+  options.segment = cursor_.segment();
+  options.steps_done = cursor_.step();
+  if (checkpoints_) {
+    options.at_boundary = [this](const StepBoundary& boundary) {
+      return AtBoundary(boundary.header, boundary.epoch, &boundary.progress);
+    };
+  }
   return {node_->client(), *backend_, comm_, *pool_, *progress_, fs_, std::move(options)};
 }
 
-Status Job::Train() {
+Status Job::Train(const StartOptions& start) {
   TRESTLE_RETURN_IF_ERROR(SetUp("train"));
-  TRESTLE_RETURN_IF_ERROR(ShareStatistics());
+  Greet("train");
+  TRESTLE_RETURN_IF_ERROR(Start(start));
+  MakeCheckpoints();
   StopAtStepBoundaries();
+  const int64_t steps_before = cursor_.step();
   const Status status = RunRole();
   // Bad data and bad numbers are agreed on at a step boundary; after other failures ranks may be
   // gone.
@@ -271,18 +83,16 @@ Status Job::Train() {
                        status.code() == StatusCode::kNumeric;
   if (!in_step) return status;
   TRESTLE_RETURN_IF_ERROR(ShareOutcome());
-  if (status.ok() || epochs_done_ > 0) TRESTLE_RETURN_IF_ERROR(Finish());
+  if (status.ok() || cursor_.step() > steps_before) TRESTLE_RETURN_IF_ERROR(Finish());
   TRESTLE_RETURN_IF_ERROR(status);
-  return AgreeOnStop("stopped on request after step " + std::to_string(steps_) +
-                     "; the model so far is in " + model_folder());
+  return AgreeOnStop("stopped on request after step " + std::to_string(cursor_.step()) +
+                     "; go on with --resume latest");
 }
 
 Status Job::RunRole() {
   if (worker_ < 0) return node_->Serve();
   Trainer trainer = MakeTrainer();
-  const Status trained = TrainEpochs(trainer);
-  steps_ = trainer.step();
-  TRESTLE_RETURN_IF_ERROR(trained);
+  TRESTLE_RETURN_IF_ERROR(TrainEpochs(trainer));
   return trainer.Stop();
 }
 
@@ -293,34 +103,131 @@ Status Job::AgreeOnStop(const std::string& what) {
 }
 
 Status Job::TrainEpochs(Trainer& trainer) {
-  for (int64_t epoch = 0; epoch < loaded_.config.train().epochs() && !stopped_; ++epoch) {
+  const int64_t epochs = loaded_.config.train().epochs();
+  for (int64_t epoch = cursor_.epoch(); epoch < epochs && !stopped_; ++epoch) {
     TRESTLE_RETURN_IF_ERROR(TrainEpoch(trainer, epoch));
     if (test_ && !stopped_) TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
+    if (!stopped_) BeginEpoch(epoch + 1);
   }
+  finished_ = !stopped_;
   return trainer.CompareReplicas();
+}
+
+// What the epoch has done already where training was resumed inside it.
+EpochProgress Job::ProgressAtStart() const {
+  EpochProgress done;
+  done.steps = cursor_.epoch_step();
+  done.skipped_steps = cursor_.skipped_steps();
+  done.rows = cursor_.rows();
+  done.applied_rows = cursor_.applied_rows();
+  done.loss_sum = cursor_.loss_sum();
+  if (!leads()) return done;  // the rest adds up over the workers
+  done.positives = cursor_.positives();
+  done.ledger = {cursor_.rows_read(), cursor_.rows_rejected(), cursor_.ledger_hash()};
+  return done;
 }
 
 Status Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
   const Clock::Duration start = clock_.Now();
   const int64_t epochs = loaded_.config.train().epochs();
-  TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, trainer.TrainEpoch(*train_, epoch, epochs));
+  const EpochProgress done = ProgressAtStart();
+  TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, trainer.TrainEpoch(*train_, epoch, epochs, done));
   stopped_ = pass.stopped;
-  epochs_done_ += pass.stopped ? 0 : 1;
   const double seconds = Seconds(clock_.Now() - start);
   const std::string skipped =
       pass.skipped_steps ? Format(", %ld bad steps skipped", pass.skipped_steps) : "";
-  progress_->Say(Format("epoch %ld/%ld  %ld steps in %s, %.0f rows/s, loss %.4f%s", epoch + 1,
-                        epochs, pass.steps, FormatDuration(seconds).c_str(),
-                        static_cast<double>(pass.rows) / seconds, pass.loss, skipped.c_str()));
+  const std::string resumed =
+      done.steps ? Format(" (%ld of them before this start)", done.steps) : "";
+  progress_->Say(Format("epoch %ld/%ld  %ld steps%s in %s, %.0f rows/s, loss %.4f%s", epoch + 1,
+                        epochs, pass.steps, resumed.c_str(), FormatDuration(seconds).c_str(),
+                        static_cast<double>(pass.rows - done.rows) / seconds, pass.loss,
+                        skipped.c_str()));
   progress_->Say(Format("ledger  %ld rows read, %ld rejected, %ld expected, hash %s%s",
                         pass.ledger.read, pass.ledger.rejected, train_->rows(),
                         Hex(pass.ledger.hash).c_str(),
                         pass.stopped ? " (stopped early)" : ": closed"));
-  RunLog::Fields fields = {{"epoch", epoch + 1}, {"seconds", seconds}, {"loss", pass.loss}};
+  RunLog::Fields fields = {{"segment", cursor_.segment()},
+                           {"epoch", epoch + 1},
+                           {"seconds", seconds},
+                           {"loss", pass.loss},
+                           {"closed", !pass.stopped}};
   const RunLog::Fields ledger = LedgerFields(pass);
   fields.insert(fields.end(), ledger.begin(), ledger.end());
   progress_->Log("epoch", fields);
+  if (!pass.stopped) last_pass_ = pass;
   return {};
+}
+
+// The epoch before is done, its evaluation included.
+void Job::BeginEpoch(int64_t epoch) {
+  LedgerEntry entry;
+  entry.set_segment(cursor_.segment());
+  entry.set_epoch(epoch - 1);
+  entry.set_first_step(cursor_.step() - last_pass_.steps);
+  entry.set_last_step(cursor_.step());
+  entry.set_rows_read(last_pass_.ledger.read);
+  entry.set_rows_rejected(last_pass_.ledger.rejected);
+  entry.set_hash(last_pass_.ledger.hash);
+  entry.set_files(train_->Fingerprint());
+  checkpoints_->AddLedgerEntry(entry);
+  Cursor next;
+  next.set_step(cursor_.step());
+  next.set_segment(cursor_.segment());
+  next.set_epoch(epoch);
+  cursor_ = next;
+}
+
+Status Job::AtBoundary(const AgreedHeader& header, int64_t epoch, const EpochProgress* progress) {
+  cursor_.set_step(header.step);
+  if (progress) {
+    cursor_.set_epoch(epoch);
+    cursor_.set_epoch_step(progress->steps);
+    cursor_.set_skipped_steps(progress->skipped_steps);
+    cursor_.set_rows(progress->rows);
+    cursor_.set_applied_rows(progress->applied_rows);
+    cursor_.set_loss_sum(progress->loss_sum);
+    cursor_.set_positives(progress->positives);
+    cursor_.set_rows_read(progress->ledger.read);
+    cursor_.set_rows_rejected(progress->ledger.rejected);
+    cursor_.set_ledger_hash(progress->ledger.hash);
+  }
+  TRESTLE_ASSIGN_OR_RETURN(const auto report, checkpoints_->AtBoundary(header, cursor_));
+  if (report) Tell(*report);
+  return {};
+}
+
+// Says what came of a checkpoint, on the leader's progress and in metrics.jsonl.
+void Job::Tell(const CheckpointReport& report) {
+  RunLog::Fields fields = {{"name", report.name},
+                           {"step", report.step},
+                           {"full", report.full},
+                           {"complete", report.failure.ok()},
+                           {"seconds", report.seconds},
+                           {"rows", report.rows},
+                           {"bytes", report.bytes},
+                           {"snapshot_peak_bytes", report.snapshot_peak_bytes},
+                           {"waited_s", report.waited_seconds}};
+  if (!report.failure.ok()) {
+    ++failed_checkpoints_;
+    progress_->Say("checkpoint " + report.name +
+                   " FAILED, training goes on: " + report.failure.ToString());
+    fields.emplace_back("error", report.failure.ToString());
+  } else {
+    progress_->Say(Format("checkpoint %s%s  %.1f MB in %.1f s", report.name.c_str(),
+                          report.full ? "" : " (delta)", static_cast<double>(report.bytes) / 1e6,
+                          report.seconds));
+  }
+  if (report.waited_seconds > 0) {
+    progress_->Say(
+        Format("note: steps waited %.1f s for checkpoint.snapshot_mb; raise it, or use a "
+               "faster disk",
+               report.waited_seconds));
+  }
+  if (!report.cleanup.ok()) {
+    progress_->Say("note: older checkpoints stay: " + report.cleanup.ToString());
+  }
+  fields.emplace_back("failed_so_far", failed_checkpoints_);
+  progress_->Log("checkpoint", fields);
 }
 
 Status Job::EvaluateTest(Trainer& trainer) {
@@ -340,30 +247,47 @@ Status Job::EvaluateTest(Trainer& trainer) {
 Status Job::ShareOutcome() {
   int64_t facts[3] = {0, 0, 0};
   if (leads()) {
-    facts[0] = steps_;
+    facts[0] = cursor_.step();
     facts[1] = stopped_ ? 1 : 0;
-    facts[2] = epochs_done_;
+    facts[2] = finished_ ? 1 : 0;
   }
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kControl, "the outcome"}, facts));
-  steps_ = facts[0];
+  cursor_.set_step(facts[0]);
   stopped_ = facts[1] != 0;
-  epochs_done_ = facts[2];
+  finished_ = facts[2] != 0;
   return {};
 }
 
+Result<CheckpointReport> Job::LastCheckpoint() {
+  const bool nothing_new =
+      resumed_ && resumed_->finished() == finished_ && resumed_->cursor().step() == cursor_.step();
+  if (nothing_new) {
+    progress_->Say("nothing to do: " + resumed_->name() + " is where this training ends");
+    CheckpointReport report;
+    report.name = resumed_->name();
+    report.step = cursor_.step();
+    report.digest = resumed_->digest();
+    return report;
+  }
+  TRESTLE_ASSIGN_OR_RETURN(const auto in_flight, checkpoints_->Drain());
+  if (in_flight) Tell(*in_flight);
+  TRESTLE_ASSIGN_OR_RETURN(CheckpointReport report, checkpoints_->Finish(cursor_, finished_));
+  if (report.bytes > 0 || !report.failure.ok()) Tell(report);
+  return report;
+}
+
 Status Job::Finish() {
-  const bool complete = epochs_done_ == loaded_.config.train().epochs();
-  TRESTLE_ASSIGN_OR_RETURN(
-      const std::string digest,
-      ModelDigest(comm_, *node_, plan_.tables, leader_, backend_ ? backend_->Digest() : 0));
-  const ModelInfo info{steps_, complete, Canonical(loaded_.config), statistics_};
-  TRESTLE_RETURN_IF_ERROR(SaveModel(comm_, fs_, model_folder(), *node_, plan_.tables,
-                                    backend_.get(), leader_, info, digest));
-  progress_->Say(Format("model  %s (step %ld)", model_folder().c_str(), steps_));
-  progress_->Say("digest " + digest);
+  TRESTLE_ASSIGN_OR_RETURN(const CheckpointReport report, LastCheckpoint());
+  TRESTLE_RETURN_IF_ERROR(report.failure.Wrap("the model could not be saved"));
+  progress_->Say(
+      Format("model  %s/%s (step %ld)", checkpoints().c_str(), report.name.c_str(), report.step));
+  progress_->Say("digest " + report.digest);
   Status written;
   if (leads()) {
-    RunLog::Fields summary = {{"digest", digest}, {"step", steps_}, {"complete", complete}};
+    RunLog::Fields summary = {{"digest", report.digest},
+                              {"step", report.step},
+                              {"complete", finished_},
+                              {"checkpoint", report.name}};
     summary.insert(summary.end(), last_metrics_.begin(), last_metrics_.end());
     progress_->Log("end", summary);
     written = WriteFileAtomically(fs_, folder() + "/summary.json", RunLog::ToJson(summary) + "\n");
@@ -371,41 +295,24 @@ Status Job::Finish() {
   return AgreeOnStatus(comm_, kSetUp, written);
 }
 
-// What the weights mean is in the features and the model; the rest of a config may differ.
-Status Job::CheckConfigOf(const ModelInfo& info) const {
-  Config trained;
-  if (!google::protobuf::TextFormat::ParseFromString(info.config, &trained)) {
-    return {StatusCode::kCorrupt, "the model's config is not one that this program reads"};
-  }
-  const auto meaning = [](const Config& config) {
-    Config part;
-    *part.mutable_features() = config.features();
-    *part.mutable_model() = config.model();
-    return Canonical(part);
-  };
-  if (meaning(trained) == meaning(loaded_.config)) return {};
-  return {StatusCode::kInvalidConfig,
-          loaded_.path +
-              ": the model was trained with another config: other `features` or another `model`; "
-              "use the config.textproto of the run that wrote it"};
-}
-
-Status Job::Evaluate(const std::string& folder) {
-  const std::string model = folder.empty() ? model_folder() : folder;
+Status Job::Evaluate(const std::string& checkpoint) {
   Status possible;
+  std::string path;
   if (loaded_.config.data().test().empty()) {
     possible = {StatusCode::kInvalidConfig,
                 loaded_.path + ": data.test names no files to evaluate"};
-  } else if (!fs_.Exists(model + "/model.json")) {
-    possible = {StatusCode::kNotFound,
-                "no model in " + model + " (`trestle train` writes it at its end)"};
+  } else {
+    auto found = FindCheckpoint(fs_, checkpoint.empty() ? checkpoints() : checkpoint);
+    possible = found.status();
+    if (found.ok()) path = *found;
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, possible));
+  // A run that goes on meanwhile writes new ones: the first rank's choice is everybody's.
+  TRESTLE_ASSIGN_OR_RETURN(const auto paths, comm_.AllGather(kSetUp, path));
   TRESTLE_RETURN_IF_ERROR(SetUp("eval"));
-  auto info = LoadModel(comm_, fs_, model, *node_, backend_.get());
-  if (!info.ok()) return info.status();
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, CheckConfigOf(*info)));
-  statistics_ = info->statistics;
+  TRESTLE_RETURN_IF_ERROR(BuildParts());
+  Greet("eval");
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, LoadModel(paths.front())));
   StopAtStepBoundaries();
   if (worker_ < 0) {
     TRESTLE_RETURN_IF_ERROR(node_->Serve());

@@ -1,6 +1,5 @@
 #include "launcher/run.h"
 
-#include <cstdio>
 #include <iostream>
 #include <memory>
 
@@ -12,6 +11,7 @@
 #include "launcher/job.h"
 #include "launcher/report_error.h"
 #include "launcher/signals.h"
+#include "ps/checkpoint/store_filesystem.h"
 
 namespace trestle {
 namespace {
@@ -38,7 +38,8 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
   Status status = comm.status();
   if (comm.ok()) status = AgreeOnStatus(**comm, kStart, config.status());
   if (status.ok()) {
-    Job job(**comm, *config, FileSystem::Local(), Clock::System());
+    const auto files = MakeStoreFileSystem(FileSystem::Local());
+    Job job(**comm, *config, *files, Clock::System());
     status = body(job);
   }
   if (!status.ok() && !status.from_peer()) ReportError(status, std::cerr);
@@ -50,21 +51,11 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
 }  // namespace
 
 Status RunTrain(const RunOptions& options) {
-  return RunJob(options.config, [](Job& job) { return job.Train(); });
+  return RunJob(options.config, [&](Job& job) { return job.Train(options.start); });
 }
 
 Status RunEval(const RunOptions& options) {
-  return RunJob(options.config, [&](Job& job) { return job.Evaluate(options.model_dir); });
-}
-
-Status PrintDigest(const std::string& model_dir) {
-  const auto digest = StoredDigest(FileSystem::Local(), model_dir);
-  if (!digest.ok()) {
-    ReportError(digest.status(), std::cerr);
-    return digest.status();
-  }
-  std::printf("%s\n", digest->c_str());
-  return {};
+  return RunJob(options.config, [&](Job& job) { return job.Evaluate(options.checkpoint); });
 }
 
 }  // namespace trestle

@@ -11,6 +11,7 @@ namespace {
 
 std::atomic<bool> at_step_boundaries{false};
 std::atomic<bool> stop_requested{false};
+std::atomic<bool> checkpoint_requested{false};
 
 }  // namespace
 
@@ -20,6 +21,7 @@ StopSignals::StopSignals() {
   sigemptyset(&taken_);
   sigaddset(&taken_, SIGINT);
   sigaddset(&taken_, SIGTERM);
+  sigaddset(&taken_, SIGUSR1);
   sigaddset(&taken_, SIGUSR2);
   CHECK_EQ(pthread_sigmask(SIG_BLOCK, &taken_, &before_), 0);
   thread_ = std::thread(&StopSignals::Take, this);
@@ -38,6 +40,10 @@ void StopSignals::Take() {
     int signal = 0;
     CHECK_EQ(sigwait(&taken_, &signal), 0);
     if (over_) return;
+    if (signal == SIGUSR1) {
+      checkpoint_requested = true;
+      continue;
+    }
     if (!at_step_boundaries || (interrupted && signal == SIGINT)) {
       _exit(ExitCode(StatusCode::kInterrupted));
     }
@@ -47,6 +53,11 @@ void StopSignals::Take() {
 }
 
 void StopAtStepBoundaries() { at_step_boundaries = true; }
+
+bool TakeCheckpointRequest() {
+  return checkpoint_requested.load(std::memory_order_relaxed) &&
+         checkpoint_requested.exchange(false);
+}
 
 bool StopRequested() { return stop_requested.load(std::memory_order_relaxed); }
 

@@ -1,7 +1,7 @@
 // Ctrl-C and friends. While a StopSignals lives, SIGINT, SIGTERM and SIGUSR2 ask the run to stop at
-// its next step boundary, and a second SIGINT ends the process at once with code 130; without one
-// they have the system's action, the end of the process. SIGUSR2 is there since mpirun passes it on
-// and then waits, while after SIGINT and SIGTERM it soon kills.
+// its next step boundary, SIGUSR1 asks for a checkpoint there, and a second SIGINT ends the process
+// at once with code 130; without one they have the system's action, the end of the process. SIGUSR2
+// is there since mpirun passes it on and then waits, while after SIGINT and SIGTERM it soon kills.
 //
 // They are blocked in every thread and taken by one thread of this file with sigwait, so that no
 // handler runs on the stack of a thread that computes: JIT-compiled code keeps data where the
@@ -45,6 +45,9 @@ class StopSignals {
 // From here on a first signal is a request. Until then (reading the input, loading a model) there
 // is nothing to save and it ends the process at once, with code 130.
 void StopAtStepBoundaries();
+
+// Whether a signal asked for a checkpoint since this was called last.
+[[nodiscard]] bool TakeCheckpointRequest();
 
 // Whether a signal asked for a stop.
 [[nodiscard]] bool StopRequested();

@@ -41,6 +41,13 @@ enum class Action : int32_t {
   kStop,      // no more passes; servers leave Serve
 };
 
+// What a rank says about checkpoints in every header (ps/checkpoint/checkpoint_writer.h). Counts
+// and not flags: headers are prepared ahead, and a count that is behind the times says nothing.
+struct CheckpointVotes {
+  uint32_t wanted = 0;   // the newest checkpoint that should be begun
+  uint32_t written = 0;  // the newest whose files are on disk, or have failed to get there
+};
+
 // What a worker says about its next step. All workers must say the same action and step.
 struct StepHeader {
   Action action = Action::kTrain;
@@ -57,6 +64,7 @@ struct AgreedHeader {
   int64_t rows = 0;             // over all workers
   int64_t rejected = 0;         // over all workers
   bool stop_requested = false;  // anywhere
+  CheckpointVotes checkpoints = {};  // wanted by any rank, written by all
 };
 
 // One lane's keys: a JaggedKeys for each slot, in the order of slots given to the client.

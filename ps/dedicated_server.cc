@@ -50,8 +50,8 @@ Status DedicatedServer::ServeSteps() {
 Status DedicatedServer::ServeStep(StepLookup& lookup) {
   TRESTLE_RETURN_IF_ERROR(exchange_.Pull(lookup));
   if (lookup.header().action != Action::kTrain) return {};
-  auto outcome = exchange_.Push(lookup, /*bad=*/false, Status());
-  return outcome.status();
+  TRESTLE_RETURN_IF_ERROR(exchange_.Push(lookup, /*bad=*/false, Status()).status());
+  return at_boundary_ ? at_boundary_(lookup.header()) : Status();
 }
 
 std::unique_ptr<StepLookup> DedicatedServer::Next() {

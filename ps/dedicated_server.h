@@ -10,8 +10,10 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "ps/exchange.h"
 
@@ -19,7 +21,9 @@ namespace trestle {
 
 class DedicatedServer {
  public:
-  explicit DedicatedServer(Exchange& exchange) : exchange_(exchange) {}
+  // at_boundary: see NodeOptions; may be empty.
+  DedicatedServer(Exchange& exchange, std::function<Status(const AgreedHeader&)> at_boundary)
+      : exchange_(exchange), at_boundary_(std::move(at_boundary)) {}
 
   // Until the workers say kStop.
   Status Run();
@@ -34,6 +38,7 @@ class DedicatedServer {
   std::unique_ptr<StepLookup> Next();
 
   Exchange& exchange_;
+  const std::function<Status(const AgreedHeader&)> at_boundary_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::unique_ptr<StepLookup>> prepared_;

@@ -79,7 +79,8 @@ Status KeyExchange::Run(const StepHeader* header, std::vector<LaneKeys> lanes, c
 }
 
 Status KeyExchange::BuildWorker(const StepHeader& header, std::vector<LaneKeys> lanes, Step* step) {
-  step->header = {header.action, header.step, header.rows, header.rejected, header.stop_requested};
+  step->header = {header.action,   header.step,           header.rows,
+                  header.rejected, header.stop_requested, Votes()};
   step->lanes = std::move(lanes);
   if (!step->has_keys()) return {};
   worker_builder_.Build(step->lanes, step->training(), &step->worker);
@@ -103,8 +104,9 @@ Status KeyExchange::ExchangeRecords(const Operation& op, const StepHeader* heade
   records_in_.Reset(ranks * bytes);
   std::vector<ConstBuffer> send(ranks);
   std::vector<MutableBuffer> recv(ranks);
+  const CheckpointVotes votes = Votes();
   for (size_t r = 0; r < ranks; ++r) {
-    WriteRecord(header, !local.ok(), *step, r, records_out_.data() + r * bytes);
+    WriteRecord(header, votes, !local.ok(), *step, r, records_out_.data() + r * bytes);
     send[r] = {records_out_.data() + r * bytes, bytes};
     recv[r] = {records_in_.data() + r * bytes, bytes};
   }
@@ -121,9 +123,15 @@ Status KeyExchange::ExchangeRecords(const Operation& op, const StepHeader* heade
   return agreed.ok() ? Status() : AgreeOnFailure(comm_, op, agreed);
 }
 
-void KeyExchange::WriteRecord(const StepHeader* header, bool failed, const Step& step, size_t to,
-                              std::byte* out) const {
+CheckpointVotes KeyExchange::Votes() const {
+  return topology_.checkpoint_votes ? topology_.checkpoint_votes() : CheckpointVotes();
+}
+
+void KeyExchange::WriteRecord(const StepHeader* header, CheckpointVotes votes, bool failed,
+                              const Step& step, size_t to, std::byte* out) const {
   StepRecord record;
+  record.checkpoints_wanted = votes.wanted;
+  record.checkpoints_written = votes.written;
   if (failed) record.flags |= kFailed;
   if (header) {
     record.flags |= kWorker | (header->stop_requested ? kStopRequested : 0u);
@@ -165,8 +173,12 @@ Status KeyExchange::Agree(std::span<const StepRecord> records, AgreedHeader* agr
   const size_t first = static_cast<size_t>(topology_.workers.front().value);
   agreed->action = static_cast<Action>(records[first].action);
   agreed->step = records[first].step;
+  agreed->checkpoints.written = records[first].checkpoints_written;
   for (size_t r = 0; r < records.size(); ++r) {
     const StepRecord& record = records[r];
+    CheckpointVotes& votes = agreed->checkpoints;
+    votes.wanted = std::max(votes.wanted, record.checkpoints_wanted);
+    votes.written = std::min(votes.written, record.checkpoints_written);
     if ((record.flags & kWorker) == 0) continue;
     if (record.action != records[first].action || record.step != records[first].step) {
       return {StatusCode::kMismatch, "rank " + std::to_string(first) + " is at " +

@@ -35,8 +35,9 @@ class KeyExchange {
   // Message 1. counts_[rank][table] is then what that rank will ask of this one.
   Status ExchangeRecords(const Operation& op, const StepHeader* header, const Status& local,
                          Step* step);
-  void WriteRecord(const StepHeader* header, bool failed, const Step& step, size_t to,
-                   std::byte* out) const;
+  CheckpointVotes Votes() const;
+  void WriteRecord(const StepHeader* header, CheckpointVotes votes, bool failed, const Step& step,
+                   size_t to, std::byte* out) const;
   Status ReadRecord(size_t from, StepRecord* record);
   Status Agree(std::span<const StepRecord> records, AgreedHeader* agreed) const;
   // Message 2.

@@ -38,8 +38,10 @@ class ExchangeClient final : public Client {
 class ExchangeNode final : public Node {
  public:
   ExchangeNode(Communicator& comm, std::shared_ptr<const Topology> topology,
+               std::function<Status(const AgreedHeader&)> at_boundary,
                std::vector<std::unique_ptr<EmbeddingTable>> tables, ThreadPool* pool)
       : topology_(topology),
+        at_boundary_(std::move(at_boundary)),
         tables_(std::move(tables)),
         exchange_(comm, std::move(topology), tables_, pool),
         client_(exchange_) {}
@@ -59,11 +61,12 @@ class ExchangeNode final : public Node {
   int server_count() const override { return static_cast<int>(topology_->servers.size()); }
   Status Serve() override {
     CHECK(is_server() && !is_worker()) << "Serve is a dedicated server's";
-    return DedicatedServer(exchange_).Run();
+    return DedicatedServer(exchange_, at_boundary_).Run();
   }
 
  private:
   const std::shared_ptr<const Topology> topology_;
+  const std::function<Status(const AgreedHeader&)> at_boundary_;
   const std::vector<std::unique_ptr<EmbeddingTable>> tables_;
   Exchange exchange_;
   ExchangeClient client_;
@@ -77,6 +80,7 @@ Topology MakeTopology(const Communicator& comm, const NodeOptions& options) {
   topology.workers = options.roles.workers;
   topology.unit = options.unit;
   topology.fail_bad_steps = options.fail_bad_steps;
+  topology.checkpoint_votes = options.checkpoint_votes;
   CHECK(!topology.servers.empty() && !topology.workers.empty());
   const auto index = [&](const std::vector<Rank>& members) {
     std::vector<int> of(static_cast<size_t>(comm.size()), -1);
@@ -115,8 +119,8 @@ Result<std::unique_ptr<Node>> MakeNode(Communicator& comm, NodeOptions options, 
     tables.push_back(std::move(table));
   }
   TRESTLE_RETURN_IF_ERROR(comm.SetMembers(Stream::kDense, options.roles.workers));
-  return std::unique_ptr<Node>(
-      std::make_unique<ExchangeNode>(comm, std::move(topology), std::move(tables), pool));
+  return std::unique_ptr<Node>(std::make_unique<ExchangeNode>(
+      comm, std::move(topology), std::move(options.at_boundary), std::move(tables), pool));
 }
 
 }  // namespace trestle

@@ -40,6 +40,11 @@ struct NodeOptions {
   // nothing and being reported by PushOutcome.
   bool fail_bad_steps = false;
   TableFactory make_table = MakeCpuTable;
+  // This rank's votes, polled by its keys thread for every header; empty: none.
+  std::function<CheckpointVotes()> checkpoint_votes = nullptr;
+  // Called by a dedicated server's Serve after each training step, when no row changes any more
+  // until it returns. (A worker's trainer has one of its own, TrainerOptions::at_boundary.)
+  std::function<Status(const AgreedHeader&)> at_boundary = nullptr;
 };
 
 class Node {

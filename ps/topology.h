@@ -2,11 +2,13 @@
 // piece of the exchange reads. Immutable after MakeNode.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/fixed_point.h"
 #include "base/types.h"
+#include "ps/client.h"
 
 namespace trestle {
 
@@ -25,6 +27,7 @@ struct Topology {
   FixedUnit unit;
   std::vector<std::string> table_names;  // [tables]
   bool fail_bad_steps = false;           // see NodeOptions
+  std::function<CheckpointVotes()> checkpoint_votes;
 
   size_t tables() const { return dims.size(); }
   int server_index() const { return server_of[static_cast<size_t>(rank.value)]; }

@@ -36,7 +36,7 @@
 
 namespace trestle {
 
-inline constexpr uint32_t kWireMagic = 0x54525331;  // "TRS1": raise with any change of format
+inline constexpr uint32_t kWireMagic = 0x54525332;  // "TRS2": raise with any change of format
 
 enum WireFlags : uint32_t {
   kFailed = 1,         // this rank has a failure: agree on it
@@ -49,12 +49,14 @@ struct StepRecord {
   uint32_t magic = kWireMagic;
   uint32_t flags = 0;
   int32_t action = 0;
+  uint32_t checkpoints_wanted = 0;
+  uint32_t checkpoints_written = 0;
   uint32_t unused = 0;
   int64_t step = 0;
   int64_t rows = 0;
   int64_t rejected = 0;
 };
-static_assert(sizeof(StepRecord) == 40 && std::is_trivially_copyable_v<StepRecord>);
+static_assert(sizeof(StepRecord) == 48 && std::is_trivially_copyable_v<StepRecord>);
 
 struct Verdict {
   uint32_t magic = kWireMagic;

@@ -33,6 +33,7 @@ namespace trestle {
 struct PreparedStep {
   std::vector<LaneRows> lanes;  // slots moved to the lookup
   std::unique_ptr<Lookup> lookup;
+  Ledger ledger;  // of this worker, this step included
 };
 
 class StepQueue {
@@ -42,6 +43,7 @@ class StepQueue {
     int64_t first_step = 1;                // number of the pass's first step
     int64_t max_bad_rows = 0;              // over all workers
     std::function<bool()> stop_requested;  // whether Ctrl-C was seen here; may be empty
+    Ledger before = {};                    // of this worker, before the pass's first step
   };
 
   // Starts the thread. Borrows client and reader.

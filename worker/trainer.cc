@@ -39,12 +39,6 @@ struct Trainer::LaneBuffers {
   LaneTensors tensors;
 };
 
-struct Trainer::TrainSums {
-  int64_t positives = 0;  // of this worker's rows
-  int64_t rows = 0;       // of steps that were applied
-  double loss = 0;
-};
-
 struct Trainer::EvaluateSums {
   explicit EvaluateSums(bool grouped) : metrics(grouped) {}
   MetricsAccumulator metrics;
@@ -64,6 +58,7 @@ Trainer::Trainer(Client& client, DenseBackend& backend, Communicator& comm, Thre
       first_lane_(static_cast<int>(int64_t{options_.lanes} * options_.worker / options_.workers)),
       end_lane_(
           static_cast<int>(int64_t{options_.lanes} * (options_.worker + 1) / options_.workers)),
+      step_(options_.steps_done),
       logits_(static_cast<size_t>(end_lane_ - first_lane_)) {
   for (int t = 0; t < pool_.size(); ++t) buffers_.push_back(std::make_unique<LaneBuffers>());
 }
@@ -71,12 +66,15 @@ Trainer::Trainer(Client& client, DenseBackend& backend, Communicator& comm, Thre
 Trainer::~Trainer() = default;
 
 Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, Order order,
-                                                        int64_t epoch) {
+                                                        int64_t segment, int64_t epoch,
+                                                        int64_t first_step) {
   schema_ = &dataset.schema();
   PlanOptions plan;
   plan.order = order;
   plan.seed = options_.seed;
+  plan.segment = segment;
   plan.epoch = epoch;
+  plan.first_step = first_step;
   plan.batch_rows = options_.batch_rows;
   plan.lanes = options_.lanes;
   plan.first_lane = first_lane_;
@@ -86,34 +84,42 @@ Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, 
   return OpenLanes(dataset, plan, fs_);
 }
 
-Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs) {
-  auto reader = OpenReader(dataset, options_.order, epoch);
+Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs,
+                                       const EpochProgress& done) {
+  auto reader = OpenReader(dataset, options_.order, options_.segment, epoch, done.steps);
   if (!reader.ok()) return Tell(reader.status());
   progress_.BeginPass("epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs),
-                      (*reader)->steps());
-  StepQueue queue(client_, **reader,
-                  {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested});
-  PassResult result;
-  TrainSums sums;
-  const Status trained = TrainSteps(queue, &result, &sums);
+                      (*reader)->steps() - done.steps);
+  StepQueue queue(
+      client_, **reader,
+      {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested, done.ledger});
+  EpochProgress progress = done;
+  const Status trained = TrainSteps(queue, epoch, &progress);
   progress_.EndPass();
   if (!trained.ok()) queue.Abandon(trained);
   TRESTLE_RETURN_IF_ERROR(trained);
-  result.loss = sums.rows ? sums.loss / static_cast<double>(sums.rows) : 0;
-  result.stopped = queue.stopped();
-  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, **reader, sums.positives, &result));
+  PassResult result;
+  result.steps = progress.steps;
+  result.skipped_steps = progress.skipped_steps;
+  result.rows = progress.rows;
+  result.loss =
+      progress.applied_rows ? progress.loss_sum / static_cast<double>(progress.applied_rows) : 0;
+  result.stopped = queue.stopped() && progress.steps < (*reader)->steps();
+  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, progress.ledger, progress.positives, &result));
   return result;
 }
 
-Status Trainer::TrainSteps(StepQueue& queue, PassResult* result, TrainSums* sums) {
+Status Trainer::TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress) {
   while (true) {
     TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
     if (!prepared) return {};
-    TRESTLE_RETURN_IF_ERROR(TrainStep(*prepared, result, sums));
+    TRESTLE_RETURN_IF_ERROR(TrainStep(*prepared, progress));
+    if (!options_.at_boundary) continue;
+    TRESTLE_RETURN_IF_ERROR(options_.at_boundary({prepared->lookup->header(), epoch, *progress}));
   }
 }
 
-Status Trainer::TrainStep(PreparedStep& prepared, PassResult* result, TrainSums* sums) {
+Status Trainer::TrainStep(PreparedStep& prepared, EpochProgress* progress) {
   const int64_t step = ++step_;
   Lookup& lookup = *prepared.lookup;
   TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
@@ -126,12 +132,13 @@ Status Trainer::TrainStep(PreparedStep& prepared, PassResult* result, TrainSums*
                            client_.Push(lookup, !terms.ok(), stop ? terms : Status()));
   const StepTotals totals = outcome.applied ? backend_.Totals() : StepTotals();
   if (outcome.applied) backend_.ApplyStep(step);
-  ++result->steps;
-  result->skipped_steps += outcome.applied ? 0 : 1;
-  result->rows += lookup.header().rows;
-  sums->rows += totals.rows;
-  sums->loss += totals.loss_sum;
-  sums->positives += CountPositives(prepared.lanes);
+  ++progress->steps;
+  progress->skipped_steps += outcome.applied ? 0 : 1;
+  progress->rows += lookup.header().rows;
+  progress->applied_rows += totals.rows;
+  progress->loss_sum += totals.loss_sum;
+  progress->positives += CountPositives(prepared.lanes);
+  progress->ledger = prepared.ledger;
   for (size_t lane = 0; lane < prepared.lanes.size() && outcome.applied; ++lane) {
     progress_.AddPredictions(logits_[lane].data(), prepared.lanes[lane].labels.data(),
                              prepared.lanes[lane].rows);
@@ -199,11 +206,11 @@ Status Trainer::CheckTerms() const {
 
 Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& name) {
   TRESTLE_RETURN_IF_ERROR(CompareReplicas());
-  auto reader = OpenReader(dataset, TIME, 0);
+  auto reader = OpenReader(dataset, TIME, 0, 0, 0);
   if (!reader.ok()) return Tell(reader.status());
   progress_.BeginPass(name, (*reader)->steps());
   StepQueue queue(client_, **reader,
-                  {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested});
+                  {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested, {}});
   Evaluation evaluation;
   EvaluateSums sums(!dataset.schema().group.empty());
   const Status evaluated = EvaluateSteps(queue, &evaluation.pass, &sums);
@@ -211,7 +218,8 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   if (!evaluated.ok()) queue.Abandon(evaluated);
   TRESTLE_RETURN_IF_ERROR(evaluated);
   evaluation.pass.stopped = queue.stopped();
-  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, **reader, sums.positives, &evaluation.pass));
+  TRESTLE_RETURN_IF_ERROR(
+      ClosePass(dataset, (*reader)->ledger(), sums.positives, &evaluation.pass));
   auto metrics = sums.metrics.Compute(comm_, Stream::kDense);
   if (!metrics.ok()) return Tell(metrics.status());
   evaluation.metrics = *std::move(metrics);
@@ -241,9 +249,8 @@ Status Trainer::EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums
   }
 }
 
-Status Trainer::ClosePass(const Dataset& dataset, const LaneReader& reader, int64_t positives,
+Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t positives,
                           PassResult* result) {
-  const Ledger& ledger = reader.ledger();
   int64_t sums[4] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash), positives};
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
   result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2])};

@@ -30,6 +30,25 @@
 
 namespace trestle {
 
+// How far an epoch is. Sums over the steps that were done: of all workers, or, where it says so, of
+// this one alone; a resumed epoch's are restored on the first worker, so that they add up.
+struct EpochProgress {
+  int64_t steps = 0;
+  int64_t skipped_steps = 0;  // bad ones under SKIP
+  int64_t rows = 0;           // accepted
+  int64_t applied_rows = 0;   // of them, in steps that were applied
+  double loss_sum = 0;        // over the applied ones
+  int64_t positives = 0;      // of this worker's accepted rows, with label 1
+  Ledger ledger;              // of this worker's lanes
+};
+
+// Between two training steps: nothing changes until at_boundary returns.
+struct StepBoundary {
+  const AgreedHeader& header;  // of the step that was done
+  int64_t epoch = 0;
+  const EpochProgress& progress;
+};
+
 struct TrainerOptions {
   int worker = 0;  // index of this worker and number of workers
   int workers = 1;
@@ -43,6 +62,10 @@ struct TrainerOptions {
   std::string
       reject_path;  // gets the rejects of a dataset's first pass; the later ones repeat them
   std::function<bool()> stop_requested;  // polled once a step
+  int64_t segment = 0;
+  int64_t steps_done = 0;  // training steps before the first of this trainer (a resumed run)
+  // Called after every training step; may be empty. A failure must be one that all ranks have.
+  std::function<Status(const StepBoundary&)> at_boundary;
 };
 
 // What a pass over a dataset did, over all workers.
@@ -70,8 +93,10 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  // One epoch; its ledger is checked against the dataset unless it was stopped.
-  Result<PassResult> TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs);
+  // One epoch, or the rest of one that `done` of it was trained before; its ledger is checked
+  // against the dataset unless it was stopped.
+  Result<PassResult> TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs,
+                                const EpochProgress& done = {});
   Result<Evaluation> Evaluate(const Dataset& dataset, const std::string& name);
   // Tells the servers that nothing more comes. Once, at the end.
   Status Stop();
@@ -82,15 +107,15 @@ class Trainer {
 
  private:
   struct LaneBuffers;  // a thread's tensors of the lane it works on
-  struct TrainSums;    // over the steps of an epoch
   struct EvaluateSums;
 
   Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
-                                                 int64_t epoch);
+                                                 int64_t segment, int64_t epoch,
+                                                 int64_t first_step);
   // The steps of a pass, until the queue ends or any rank fails.
-  Status TrainSteps(StepQueue& queue, PassResult* result, TrainSums* sums);
+  Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress);
   Status EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums);
-  Status TrainStep(PreparedStep& prepared, PassResult* result, TrainSums* sums);
+  Status TrainStep(PreparedStep& prepared, EpochProgress* progress);
   void RunLanes(PreparedStep& prepared, bool training);
   void RunLane(PreparedStep& prepared, int lane, int thread, bool training);
   void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
@@ -98,7 +123,7 @@ class Trainer {
   Status CheckTerms() const;
   // Sums the ledger and the positives over the workers and checks them, unless the pass was
   // stopped.
-  Status ClosePass(const Dataset& dataset, const LaneReader& reader, int64_t positives,
+  Status ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t positives,
                    PassResult* result);
   // Between passes: tells all ranks of a failure that some or all workers have but the servers do
   // not know of. The others are at the next header, or are about to be.

@@ -82,6 +82,10 @@ std::string StoreInteger(const Scalar& scalar, const FieldDescriptor* field, Mes
 std::string StoreNumber(const Scalar& scalar, const FieldDescriptor* field, Message* message) {
   const bool number = scalar.kind == Scalar::Kind::kFloat || scalar.kind == Scalar::Kind::kInteger;
   if (!number) return Mismatch(scalar, field);
+  // 015 and 0x1f are integers; who writes 015 for a rate does not mean 13.
+  const bool decimal = scalar.kind == Scalar::Kind::kFloat || scalar.text.size() == 1 ||
+                       scalar.text.front() != '0';
+  if (!decimal) return Mismatch(scalar, field);
   uint64_t integer = 0;
   const bool whole = scalar.kind == Scalar::Kind::kInteger &&
                      Tokenizer::ParseInteger(scalar.text, ~uint64_t{0}, &integer);

@@ -12,6 +12,7 @@
 #include "ps/checkpoint/hashed_file.h"
 #include "ps/checkpoint/manifest.h"
 #include "ps/checkpoint/shard_file.h"
+#include "ps/checkpoint/store_filesystem.h"
 
 namespace trestle {
 namespace {
@@ -62,11 +63,17 @@ Status CheckSizes(FileSystem& fs, const std::string& folder, const Manifest& man
   return {};
 }
 
+// Of a checkpoint, `name` in the same folder.
+std::string Beside(const std::string& path, const std::string& name) {
+  std::filesystem::path folder = path;
+  if (!IsStoreUri(path)) folder = std::filesystem::absolute(folder).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  return (folder.parent_path() / name).string();
+}
+
 Result<std::unique_ptr<CheckpointReader>> OpenBase(FileSystem& fs, const std::string& path,
                                                    const Manifest& manifest) {
-  const auto folder = std::filesystem::absolute(path).lexically_normal();
-  const auto parent = (folder.has_filename() ? folder : folder.parent_path()).parent_path();
-  const std::string base = (parent / manifest.base()).string();
+  const std::string base = Beside(path, manifest.base());
   const std::string context = "base of the delta " + path;
   const auto hash = ManifestHash(fs, base);
   if (!hash.ok() && hash.status().code() == StatusCode::kNotFound) {
@@ -104,9 +111,11 @@ Status VerifyFile(FileSystem& fs, const std::string& path, const FileEntry& entr
   return CheckHash(path, "", entry.xxh3_128(), hasher.Hex());
 }
 
-// No file or folder but those that the manifest lists.
+// No file or folder but those that the manifest lists, and what is left of a manifest that was
+// being written again when the job or its disk broke.
 Status CheckNoOthers(FileSystem& fs, const std::string& folder, const Manifest& manifest) {
-  std::map<std::string, std::set<std::string>> listed = {{"", {kManifestName}}};
+  std::map<std::string, std::set<std::string>> listed = {
+      {"", {kManifestName, std::string(kManifestName) + ".tmp"}}};
   for (const FileEntry& file : manifest.files()) {
     const std::filesystem::path name(file.name());
     listed[name.parent_path().string()].insert(name.filename().string());

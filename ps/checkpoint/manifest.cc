@@ -16,6 +16,18 @@
 namespace trestle {
 namespace {
 
+// protobuf writes the number -0.0 as -0, which it reads as the integer 0. No string can be meant:
+// it has no line feeds and ends with a quote.
+std::string WithNegativeZeros(std::string json) {
+  for (const std::string_view end : {"\n", ",\n"}) {
+    const std::string zero = ": -0" + std::string(end);
+    for (size_t at = 0; (at = json.find(zero, at)) != std::string::npos; at += zero.size()) {
+      json.insert(at + 4, ".0");
+    }
+  }
+  return json;
+}
+
 // The last member of the object: the checksum of the whole text, taken with zeros in its place.
 constexpr std::string_view kSealBegin = " \"checksum\": \"";
 constexpr std::string_view kUnsealed = "00000000000000000000000000000000";
@@ -82,7 +94,7 @@ std::string ManifestText(const Manifest& manifest) {
   std::string json;
   const auto status = google::protobuf::util::MessageToJsonString(manifest, &json, options);
   CHECK(status.ok()) << status.ToString();
-  return Seal(std::move(json));
+  return Seal(WithNegativeZeros(std::move(json)));
 }
 
 Result<Manifest> ParseManifest(const std::string& path, const std::string& text) {

@@ -82,6 +82,19 @@ TEST_F(LocalFileSystemTest, MakesRenamesRemovesAndLists) {
   EXPECT_TRUE(fs_.SyncDirectory(dir_.Join("a")).ok());
 }
 
+TEST_F(LocalFileSystemTest, RemovesEmptyFoldersAlone) {
+  ASSERT_TRUE(fs_.MakeDirectories(dir_.Join("a/b")).ok());
+  const Status full = fs_.RemoveDirectory(dir_.Join("a"));
+  EXPECT_EQ(full.code(), StatusCode::kIoError);
+  EXPECT_THAT(full.ToString(), HasSubstr("cannot remove folder " + dir_.Join("a")));
+  ASSERT_TRUE(fs_.RemoveDirectory(dir_.Join("a/b")).ok());
+  ASSERT_TRUE(fs_.RemoveDirectory(dir_.Join("a")).ok());
+  EXPECT_FALSE(fs_.Exists(dir_.Join("a")));
+  EXPECT_EQ(fs_.RemoveDirectory(dir_.Join("a")).code(), StatusCode::kNotFound);
+  Write("file", "");
+  EXPECT_EQ(fs_.RemoveDirectory(dir_.Join("file")).code(), StatusCode::kIoError);
+}
+
 TEST_F(LocalFileSystemTest, GlobSortsAndKnowsPlainNames) {
   for (const std::string name : {"b-2.parquet", "b-1.parquet", "a.parquet", "c.csv"})
     Write(name, "");

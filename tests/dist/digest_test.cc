@@ -44,7 +44,7 @@ class Digest : public testing::Test {
 
   static JobResult Train(int ranks, bool mpirun, const std::vector<std::string>& more) {
     const std::string config = std::string(TRESTLE_SOURCE_DIR) + "/configs/kuairand_din.textproto";
-    std::vector<std::string> arguments = {"train", config};
+    std::vector<std::string> arguments = {"train", config, "--fresh"};
     std::vector<std::string> sets = {"data.train=" + Input(),
                                      "data.test=" + Input(),
                                      "data.max_bad_rows=1",

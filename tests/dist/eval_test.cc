@@ -14,10 +14,10 @@ struct Shape {
 };
 
 JobResult RunJob(const std::string& command, const std::string& config, const Shape& shape) {
-  const JobResult result =
-      RunTrestle({shape.ranks,
-                  shape.mpirun,
-                  {command, config, "--set", "cluster.servers=" + std::to_string(shape.servers)}});
+  std::vector<std::string> arguments = {
+      command, config, "--set", "cluster.servers=" + std::to_string(shape.servers)};
+  if (command == "train") arguments.push_back("--fresh");
+  const JobResult result = RunTrestle({shape.ranks, shape.mpirun, arguments});
   EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
   return result;
 }

@@ -210,7 +210,7 @@ TEST_F(BadInput, BadTestDataDoesNotCostTheTrainedModel) {
   const std::string test = WriteSpoiled("click", Int64s(std::vector<int64_t>(kRows, 0)));
   ExpectError({"train", config, "--set", "data.test=" + test}, StatusCode::kInvalidData,
               "has label 1");
-  const JobResult result = RunTrestle({1, false, {"digest", folder_.Join("run/model")}});
+  const JobResult result = RunTrestle({1, false, {"checkpoint", "digest", folder_.Join("run")}});
   EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
 }
 

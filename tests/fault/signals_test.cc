@@ -41,7 +41,7 @@ class Signals : public testing::Test {
     const std::string digest = LineAfter(result.output, "\ndigest ");
     EXPECT_EQ(digest.size(), 16u) << result.output;
     const ProcessResult stored =
-        RunCommand(JobCommand({1, false, {"digest", folder_.Join("run/model")}}));
+        RunCommand(JobCommand({1, false, {"checkpoint", "digest", folder_.Join("run")}}));
     EXPECT_EQ(stored.output.substr(0, stored.output.find('\n')), digest);
     std::ifstream in(folder_.Join("run/summary.json"));
     const std::string summary{std::istreambuf_iterator<char>(in), {}};

@@ -86,27 +86,28 @@ TEST(Stop, ASignalToOneRankStopsAllOfThemAndSavesTheModel) {
         << result.output;
     const std::string digest = LineAfter(result.output, "digest ");
     EXPECT_EQ(digest.size(), 16u) << result.output;
-    EXPECT_NE(ReadText(small.run_folder() + "/model/model.json").find("\"complete\": false"),
+    EXPECT_NE(ReadText(small.run_folder() + "/summary.json").find("\"complete\":false"),
               std::string::npos);
     const ProcessResult stored =
-        RunCommand(JobCommand({1, false, {"digest", small.run_folder() + "/model"}}));
+        RunCommand(JobCommand({1, false, {"checkpoint", "digest", small.run_folder()}}));
     EXPECT_EQ(stored.output, digest + "\n");
   }
 }
 
-TEST(Stop, ASecondRunInTheSameFolderReplacesTheModelAndContinuesTheLog) {
+TEST(Stop, AFreshRunInTheSameFolderHasTheNewestModelAndContinuesTheLog) {
   const SmallJob small;
   const std::string config = small.Config();
   const JobResult first = RunTrestle({3, true, {"train", config, "--set", "train.seed=1"}});
-  const JobResult second = RunTrestle({2, true, {"train", config, "--set", "cluster.servers=1"}});
-  const JobResult third = RunTrestle({1, false, {"train", config}});
+  const JobResult second =
+      RunTrestle({2, true, {"train", config, "--fresh", "--set", "cluster.servers=1"}});
+  const JobResult third = RunTrestle({1, false, {"train", config, "--fresh"}});
   for (const JobResult* run : {&first, &second, &third}) {
     EXPECT_EQ(run->process.exit_code, 0) << run->process.output;
   }
   EXPECT_NE(first.digest, second.digest);
   EXPECT_EQ(second.digest, third.digest);
   const ProcessResult stored =
-      RunCommand(JobCommand({1, false, {"digest", small.run_folder() + "/model"}}));
+      RunCommand(JobCommand({1, false, {"checkpoint", "digest", small.run_folder()}}));
   EXPECT_EQ(stored.output, third.digest + "\n");
   const std::string log = ReadText(small.run_folder() + "/metrics.jsonl");
   EXPECT_EQ(Count(log, "{\"event\":\"start\","), 3);
@@ -119,7 +120,7 @@ TEST(Stop, ProgressOfAPipedJobIsPlainLines) {
   const SmallJob small;
   const std::string config = small.Config();
   for (const bool mpirun : {false, true}) {
-    const JobResult run = RunTrestle({1, mpirun, {"train", config}});
+    const JobResult run = RunTrestle({1, mpirun, {"train", config, "--fresh"}});
     EXPECT_NE(run.process.output.find("epoch 1/1  step 16 (16/16)"), std::string::npos);
     EXPECT_EQ(Count(run.process.output, "\033"), 0) << run.process.output;
   }
@@ -158,7 +159,7 @@ TEST(Stop, WithoutAModelThereIsNothingToEvaluate) {
   const SmallJob small;
   const std::string config = small.Config();
   ExpectOneError(RunCommand(JobCommand({2, true, {"eval", config}})), StatusCode::kNotFound,
-                 "no model in ");
+                 "no checkpoint");
 }
 
 }  // namespace

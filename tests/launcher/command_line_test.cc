@@ -34,7 +34,6 @@ TEST(CommandLine, HelpEverywhere) {
                                                           {"config", "docs"},
                                                           {"synth"},
                                                           {"synth", "plant"},
-                                                          {"digest"},
                                                           {"checkpoint"}};
   for (std::vector<std::string> command : commands) {
     command.push_back("--help");
@@ -43,8 +42,7 @@ TEST(CommandLine, HelpEverywhere) {
     EXPECT_THAT(result.output, HasSubstr("Usage: "));
   }
   const ProcessResult top = Trestle({"--help"});
-  for (const char* name :
-       {"train", "eval", "doctor", "config", "synth", "digest", "checkpoint", "--version"}) {
+  for (const char* name : {"train", "eval", "doctor", "config", "synth", "checkpoint", "--version"}) {
     EXPECT_THAT(top.output, HasSubstr(name));
   }
 }
@@ -73,7 +71,7 @@ TEST(CommandLine, MistakesAreOneLineThatNamesThemAndTheNearest) {
          "config: unknown command \"chek\"; did you mean \"check\"? See `trestle config --help`");
   expect({"config", "check"},
          "config check: CONFIG is required. See `trestle config check --help`");
-  expect({"digest", "a", "b"}, "digest: unexpected argument \"b\"; See `trestle digest --help`");
+  expect({"checkpoint", "digest", "a", "b"}, "checkpoint digest: unexpected argument \"b\"; See `trestle checkpoint digest --help`");
   expect({}, "A subcommand is required. See `trestle --help`");
 }
 

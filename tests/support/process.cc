@@ -164,6 +164,18 @@ pid_t Process::RankPid(int rank) const {
   return -1;
 }
 
+// The first part of the command line, without its folder.
+pid_t Process::PidOf(std::string_view name) const {
+  std::vector<pid_t> candidates = Descendants(pid_);
+  candidates.insert(candidates.begin(), pid_);
+  for (const pid_t pid : candidates) {
+    std::string program = ReadProc(pid, "cmdline");
+    program.resize(std::min(program.find('\0'), program.size()));
+    if (program.substr(program.rfind('/') + 1) == name) return pid;
+  }
+  return -1;
+}
+
 void Process::Signal(int signal) const {
   if (!ended_) PCHECK(::kill(pid_, signal) == 0);
 }

@@ -50,6 +50,8 @@ class Process {
   bool WaitForOutput(std::string_view text, Seconds timeout = Seconds(120));
   // The rank's process under a running mpirun; -1 if there is none.
   pid_t RankPid(int rank) const;
+  // The program itself or one below it that was started by this name; -1 if there is none.
+  pid_t PidOf(std::string_view name) const;
   // To the program alone; to one rank with ::kill(RankPid(r), signal).
   void Signal(int signal) const;
   // Blocks until the program has ended; after `timeout` it is killed with all it started.

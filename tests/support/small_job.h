@@ -17,9 +17,15 @@ class SmallJob {
   static constexpr int64_t kRows = 4000;
 
   SmallJob() {
-    WriteParquet(dir_.Join("train.parquet"), Columns(kRows, 0), 1000);
+    WriteRows("train.parquet", kRows, 0);
     // Users and items that training never saw among them, the same ones in many rows.
-    WriteParquet(dir_.Join("test.parquet"), Columns(1500, 40), 1000);
+    WriteRows("test.parquet", 1500, 40);
+  }
+
+  // Rows of the same columns; `offset` moves users and items. Returns the path.
+  std::string WriteRows(const std::string& name, int64_t rows, int64_t offset) const {
+    WriteParquet(dir_.Join(name), Columns(rows, offset), 1000);
+    return dir_.Join(name);
   }
 
   std::string Config(const std::string& more = "") const {

@@ -1,0 +1,48 @@
+// Compatibility: whether a run may go on from a checkpoint with another config, other files or
+// another machine, and what of it changes the bits.
+//
+//   may change        ranks, servers, threads, deadlines, folder, epochs, log and checkpoint
+//                     intervals, paths of the same files
+//   may, is recorded  learning rates and other numbers of an optimizer
+//   --allow-divergence, is recorded
+//                     batch, lanes, order, instruction set, device
+//   --allow-new       more features, tables or layers, with fresh rows and parameters
+//   may not           widths, optimizers, seeds, files (but for --next-segment)
+//
+// Thread safety: pure functions. Errors: kInvalidConfig lists every difference that is refused, a
+// line each, with the cure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "launcher/config.h"
+#include "launcher/job_plan.h"
+#include "ps/checkpoint/manifest.pb.h"
+#include "worker/input.h"
+
+namespace trestle {
+
+struct ResumeFlags {
+  bool allow_divergence = false;
+  bool allow_new = false;
+};
+
+// What changes the bits from here on: "step 1200: batch.lanes: 16 -> 32". `instruction_set` is this
+// job's.
+Result<std::vector<std::string>> CheckCompatible(const Manifest& checkpoint,
+                                                 const LoadedConfig& loaded, const JobPlan& plan,
+                                                 const std::string& instruction_set,
+                                                 const ResumeFlags& flags);
+
+// Whether the model can be evaluated with this config: the same features, model and tables.
+Status CheckModel(const Manifest& checkpoint, const LoadedConfig& loaded, const JobPlan& plan);
+
+// Whether these are the files that the checkpoint's segment reads.
+Status CheckInputs(const Manifest& checkpoint, const std::vector<InputFile>& files);
+
+// The name of a table's optimizer as manifests have it: "adagrad".
+std::string OptimizerName(const TableSpec& spec);
+
+}  // namespace trestle

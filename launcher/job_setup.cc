@@ -1,0 +1,206 @@
+#include <algorithm>
+#include <cstring>
+
+#include "launcher/format.h"
+#include "launcher/job.h"
+#include "launcher/logging.h"
+#include "launcher/signals.h"
+#include "launcher/startup.h"
+#include "launcher/terminal.h"
+#include "launcher/version.h"
+#include "worker/reject_file.h"
+
+namespace trestle {
+namespace {
+
+constexpr Operation kSetUp{Stream::kControl, "setting up"};
+// Reading the input may take one rank much longer than another.
+constexpr Operation kReading{Stream::kControl, "reading input", -1, kLongPhase};
+constexpr Operation kStatistics{Stream::kDense, "statistics of numeric columns", -1, kLongPhase};
+
+bool NeedsStatistics(const Schema& schema) {
+  return std::any_of(schema.numeric.begin(), schema.numeric.end(), [](const NumericColumn& column) {
+    return column.scaling != NumericFeature::NONE;
+  });
+}
+
+}  // namespace
+
+Job::Job(Communicator& comm, const LoadedConfig& loaded, FileSystem& fs, const Clock& clock)
+    : comm_(comm), loaded_(loaded), fs_(fs), clock_(clock) {}
+
+Status Job::SetUp(const std::string& command) {
+  TRESTLE_RETURN_IF_ERROR(Check());
+  TRESTLE_RETURN_IF_ERROR(OpenInput(command));
+  return OpenRunFolder(command);
+}
+
+Status Job::Check() {
+  TRESTLE_RETURN_IF_ERROR(AgreeOnFacts(
+      comm_, {{"the config", Hex(ConfigHash(loaded_.config))}, {"the program", BuildFacts()}}));
+  auto plan = MakeJobPlan(loaded_);
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, plan.status()));
+  plan_ = *std::move(plan);
+  TRESTLE_ASSIGN_OR_RETURN(instruction_set_, AgreeOnInstructionSet(comm_));
+
+  Status device;
+  if (loaded_.config.cluster().device() == GPU) {
+    device = {StatusCode::kUnsupported,
+              loaded_.Place("cluster.device") + ": this build has no GPU plugin; use AUTO or CPU"};
+  }
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, device));
+
+  TRESTLE_ASSIGN_OR_RETURN(const auto hosts, GatherHosts(comm_));
+  TRESTLE_ASSIGN_OR_RETURN(const auto cores, GatherCores(comm_));
+  auto roles = AssignRoles(loaded_.config.cluster().servers(), hosts);
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, WithPlaces(loaded_, roles.status())));
+  roles_ = *std::move(roles);
+  leader_ = roles_.workers.front();
+  const auto me = std::find(roles_.workers.begin(), roles_.workers.end(), comm_.rank());
+  worker_ = me == roles_.workers.end() ? -1 : static_cast<int>(me - roles_.workers.begin());
+  threads_ = loaded_.config.cluster().has_threads() ? loaded_.config.cluster().threads()
+                                                    : DefaultThreads(hosts, cores, comm_.rank());
+  pool_ = std::make_unique<ThreadPool>(threads_);
+  return {};
+}
+
+// `eval` reads no training files: the statistics of numeric columns are the model's.
+Status Job::OpenInput(const std::string& command) {
+  Status opened;
+  if (worker_ >= 0) {
+    const auto open = [&](const auto& patterns) {
+      return OpenDataset(plan_.schema, {{patterns.begin(), patterns.end()}, plan_.TableSeeds()});
+    };
+    const Data& data = loaded_.config.data();
+    if (command == "train") {
+      auto train = open(data.train());
+      opened = train.status();
+      if (train.ok()) train_ = *std::move(train);
+    }
+    if (opened.ok() && data.test_size() > 0) {
+      auto test = open(data.test());
+      opened = test.status();
+      if (test.ok()) test_ = *std::move(test);
+    }
+  }
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, opened));
+  return AgreeOnFacts(comm_, {{"data.train's files", train_ ? Hex(train_->Fingerprint()) : ""},
+                              {"data.test's files", test_ ? Hex(test_->Fingerprint()) : ""}});
+}
+
+// Every worker reads a share of the blocks; partial statistics are merged in the order of blocks.
+Status Job::ShareStatistics() {
+  statistics_.assign(plan_.schema.numeric.size(), NumericStatistics());
+  if (!NeedsStatistics(plan_.schema)) return {};
+  std::vector<std::vector<NumericStatistics>> mine;
+  Status read;
+  if (worker_ >= 0) {
+    const auto workers = static_cast<int64_t>(roles_.workers.size());
+    auto blocks = train_->BlockStatistics(train_->blocks() * worker_ / workers,
+                                          train_->blocks() * (worker_ + 1) / workers);
+    read = blocks.status();
+    if (blocks.ok()) mine = *std::move(blocks);
+  }
+  // Dedicated servers too: they would wait for the first step of workers that have left.
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, read));
+  if (worker_ < 0) return {};
+  std::string bytes;
+  for (const auto& block : mine) {
+    bytes.append(reinterpret_cast<const char*>(block.data()),
+                 block.size() * sizeof(NumericStatistics));
+  }
+  TRESTLE_ASSIGN_OR_RETURN(const auto all, comm_.AllGather(kStatistics, bytes));
+  for (const std::string& part : all) {
+    for (size_t at = 0; at < part.size(); at += statistics_.size() * sizeof(NumericStatistics)) {
+      for (size_t c = 0; c < statistics_.size(); ++c) {
+        NumericStatistics block;
+        std::memcpy(&block, part.data() + at + c * sizeof(block), sizeof(block));
+        statistics_[c] = MergeStatistics(statistics_[c], block);
+      }
+    }
+  }
+  return {};
+}
+
+Status Job::TakeRunFolder(const std::string& command) {
+  TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(folder()));
+  if (!leads() || command != "train") return {};
+  TRESTLE_ASSIGN_OR_RETURN(lock_, RunLock::Take(folder()));
+  return {};
+}
+
+Status Job::OpenRunFolder(const std::string& command) {
+  // All ranks wait for the leader's lock: what is in the folder may be another run's.
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, TakeRunFolder(command)));
+  Status opened = LogToFolder(fs_, folder(), comm_.rank());
+  auto log = RunLog::Open(fs_, leads() && opened.ok() ? folder() + "/metrics.jsonl" : "", clock_);
+  if (opened.ok()) opened = log.status();
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, opened));
+  log_ = *std::move(log);
+  Progress::Options options;
+  options.out = leads() ? stdout : nullptr;
+  options.live = PrintsToTerminal();
+  options.interval_s = loaded_.config.train().log_every_s();
+  progress_ = std::make_unique<Progress>(options, clock_, *log_);
+  progress_->Log("start", {{"command", command},
+                           {"ranks", int64_t{comm_.size()}},
+                           {"config", Hex(ConfigHash(loaded_.config))}});
+  return {};
+}
+
+Status Job::BuildParts() {
+  NodeOptions options;
+  options.roles = roles_;
+  options.tables = plan_.tables;
+  options.slot_tables = plan_.slot_tables;
+  options.unit = plan_.unit;
+  options.fail_bad_steps = loaded_.config.train().on_bad_step() == Train::STOP;
+  // Polled and called once training runs, when there is a writer.
+  options.checkpoint_votes = [this] {
+    if (!checkpoints_) return CheckpointVotes();
+    if (TakeCheckpointRequest()) checkpoints_->Request();
+    return checkpoints_->Votes();
+  };
+  options.at_boundary = [this](const AgreedHeader& header) {
+    return AtBoundary(header, 0, nullptr);
+  };
+  auto node = MakeNode(comm_, std::move(options), pool_.get());
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, node.status()));
+  node_ = *std::move(node);
+  Status built;
+  if (worker_ >= 0) {
+    auto backend = MakeCpuBackend(plan_.Backend(loaded_.config, threads_));
+    built = backend.status();
+    if (backend.ok()) backend_ = *std::move(backend);
+  }
+  return AgreeOnStatus(comm_, kSetUp, built);
+}
+
+void Job::Greet(const std::string& command) {
+  const auto workers = static_cast<int>(roles_.workers.size());
+  const std::string servers =
+      loaded_.config.cluster().servers() > 0
+          ? Format("%d dedicated servers, %d workers", static_cast<int>(roles_.servers.size()),
+                   workers)
+          : Format("%d %s", comm_.size(), comm_.size() == 1 ? "rank" : "ranks");
+  progress_->Say(Format("trestle %s %s: %s, %d %s each, %d lanes of %ld rows, %s", command.c_str(),
+                        loaded_.path.c_str(), servers.c_str(), threads_,
+                        threads_ == 1 ? "thread" : "threads", plan_.lanes, plan_.lane_rows,
+                        instruction_set_.c_str()));
+  if (workers * threads_ > plan_.lanes) {
+    progress_->Say(Format("note: %d threads in all for %d lanes: %d will idle; raise batch.lanes",
+                          workers * threads_, plan_.lanes, workers * threads_ - plan_.lanes));
+  }
+  if (!train_) return;
+  int64_t largest = 0;
+  for (const InputFile& file : train_->files()) {
+    for (const int64_t rows : file.block_rows) largest = std::max(largest, rows);
+  }
+  const int64_t lanes = plan_.lanes / workers + (plan_.lanes % workers != 0);
+  progress_->Say(Format(
+      "train: %ld rows in %zu files; a rank holds up to %ld of %ld blocks, of at most %ld rows",
+      train_->rows(), train_->files().size(), std::min(lanes, train_->blocks()), train_->blocks(),
+      largest));
+}
+
+}  // namespace trestle

@@ -1,0 +1,315 @@
+#include <algorithm>
+#include <sstream>
+
+#include "launcher/checkpoint/find.h"
+#include "launcher/format.h"
+#include "launcher/job.h"
+#include "launcher/startup.h"
+#include "launcher/version.h"
+#include "ps/checkpoint/checkpoint_folder.h"
+#include "ps/checkpoint/restore.h"
+#include "worker/reject_file.h"
+
+namespace trestle {
+namespace {
+
+constexpr Operation kStarting{Stream::kControl, "starting"};
+constexpr Operation kLoading{Stream::kControl, "loading the checkpoint", -1, kLongPhase};
+
+// Whether an older checkpoint may be better.
+bool IsDamage(StatusCode code) {
+  return code == StatusCode::kCorrupt || code == StatusCode::kNotFound ||
+         code == StatusCode::kIoError;
+}
+
+// Complete ones, newest first.
+Result<std::vector<std::string>> CompleteCheckpoints(FileSystem& fs, const std::string& folder) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto found, ListCheckpoints(fs, folder));
+  std::vector<std::string> paths;
+  for (auto it = found.rbegin(); it != found.rend(); ++it) {
+    if (it->complete) paths.push_back(it->path);
+  }
+  return paths;
+}
+
+Result<std::vector<std::string>> Candidates(FileSystem& fs, const std::string& folder,
+                                            const StartOptions& start) {
+  if (start.resume != "latest" && !start.resume.empty()) {
+    TRESTLE_ASSIGN_OR_RETURN(const std::string path, FindCheckpoint(fs, start.resume));
+    return std::vector<std::string>{path};
+  }
+  TRESTLE_ASSIGN_OR_RETURN(auto paths, CompleteCheckpoints(fs, folder));
+  if (!start.resume.empty()) return paths;
+  if (paths.empty() || start.fresh) return std::vector<std::string>();
+  return Status(
+      StatusCode::kInvalidConfig,
+      paths.front() +
+          " is of an earlier run: go on from it with --resume latest, start "
+          "over with --fresh (its checkpoints go as new ones come), or set checkpoint.dir");
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> Job::FindStart(const StartOptions& start) {
+  std::string text;
+  Status found;
+  if (leads()) {
+    const auto paths = Candidates(fs_, checkpoints(), start);
+    found = paths.status();
+    for (size_t i = 0; paths.ok() && i < paths->size(); ++i) text += (*paths)[i] + "\n";
+  }
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kStarting, found));
+  TRESTLE_ASSIGN_OR_RETURN(const auto all, comm_.AllGather(kStarting, text));
+  std::istringstream lines(all[static_cast<size_t>(leader_.value)]);
+  std::vector<std::string> paths;
+  for (std::string line; std::getline(lines, line);) paths.push_back(line);
+  return paths;
+}
+
+// The next attempt, and a file that all ranks must see.
+Status Job::CountAttempt() {
+  int64_t attempt = 0;
+  Status taken;
+  const auto probe = [&] { return checkpoints() + "/probe." + std::to_string(attempt); };
+  if (leads()) {
+    auto next = TakeAttempt(fs_, checkpoints());
+    taken = next.status();
+    if (next.ok()) attempt = *next;
+    if (taken.ok()) taken = WriteFileAtomically(fs_, probe(), comm_.host() + "\n");
+  }
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kStarting, taken));
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum(kStarting, std::span(&attempt, 1)));
+  attempt_ = attempt;
+  const Status seen =
+      fs_.Exists(probe())
+          ? Status()
+          : Status(StatusCode::kMismatch,
+                   "host " + comm_.host() + " does not share the folder " + folder() +
+                       " with the others; set checkpoint.dir to one that all hosts see");
+  const Status agreed = AgreeOnStatus(comm_, kStarting, seen);
+  if (leads() && agreed.ok()) return fs_.Remove(probe());
+  return agreed;
+}
+
+Status Job::Start(const StartOptions& start) {
+  TRESTLE_RETURN_IF_ERROR(FillParts(start));
+  Status written;
+  if (leads()) {
+    written = WriteFileAtomically(fs_, folder() + "/config.textproto", Canonical(loaded_.config));
+  }
+  return AgreeOnStatus(comm_, kStarting, written);
+}
+
+Status Job::FillParts(const StartOptions& start) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto paths, FindStart(start));
+  TRESTLE_RETURN_IF_ERROR(CountAttempt());
+  for (size_t i = 0; i < paths.size(); ++i) {
+    TRESTLE_RETURN_IF_ERROR(BuildParts());
+    const Status resumed = Resume(paths[i], start);
+    if (resumed.ok()) return {};
+    const bool older = start.resume == "latest" && i + 1 < paths.size();
+    if (!IsDamage(resumed.code()) || !older) {
+      return i + 1 < paths.size() || start.resume == "latest"
+                 ? resumed
+                 : resumed.Wrap("cannot resume; --resume latest takes the newest good one");
+    }
+    progress_->Say("WARNING: " + resumed.ToString() + "; taking the one before: " + paths[i + 1]);
+    progress_->Log("checkpoint_damaged", {{"path", paths[i]}, {"error", resumed.ToString()}});
+  }
+  TRESTLE_RETURN_IF_ERROR(BuildParts());
+  if (start.resume == "latest") {
+    progress_->Say("no checkpoint in " + checkpoints() + ": starting at the beginning");
+  }
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kStarting, RemoveRejectFiles(fs_, folder())));
+  TRESTLE_RETURN_IF_ERROR(ShareStatistics());
+  return start.warm_start.empty() ? Status() : WarmStart(start.warm_start);
+}
+
+// Reads it into the parts, which are new; agreed on.
+Status Job::Resume(const std::string& path, const StartOptions& start) {
+  Status loaded;
+  auto checkpoint = CheckpointReader::Open(fs_, path);
+  loaded = checkpoint.status();
+  if (loaded.ok()) loaded = TakeOver((*checkpoint)->manifest(), start);
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, loaded));
+  const Manifest& manifest = (*checkpoint)->manifest();
+  const auto wanted = [&](const std::string& table) {
+    return std::any_of(manifest.tables().begin(), manifest.tables().end(),
+                       [&](const TableEntry& entry) { return entry.name() == table; });
+  };
+  loaded = RestoreTables(**checkpoint, wanted, node_.get());
+  if (loaded.ok() && backend_) {
+    loaded = RestoreDense(**checkpoint, start.flags.allow_new, backend_.get());
+  }
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, loaded));
+  if (!start.flags.allow_new) TRESTLE_RETURN_IF_ERROR(CheckRestored(manifest).Wrap(path));
+  if (path.starts_with(checkpoints() + "/")) resumed_ = manifest;
+  if (train_ && !CheckInputs(manifest, train_->files()).ok()) BeginSegment();
+  progress_->Say(Format("resumed %s: step %ld, epoch %ld, %ld steps into it", path.c_str(),
+                        cursor_.step(), cursor_.epoch() + 1, cursor_.epoch_step()));
+  for (const std::string& line : divergences_) progress_->Say("bits diverge here: " + line);
+  progress_->Log("resume", {{"path", path}, {"step", cursor_.step()}, {"attempt", attempt_}});
+  return {};
+}
+
+Status Job::TakeOver(const Manifest& checkpoint, const StartOptions& start) {
+  TRESTLE_ASSIGN_OR_RETURN(
+      auto divergences, CheckCompatible(checkpoint, loaded_, plan_, instruction_set_, start.flags));
+  cursor_ = checkpoint.cursor();
+  if (!leads()) {  // what is a sum over the workers stays with one
+    cursor_.clear_positives();
+    cursor_.clear_rows_read();
+    cursor_.clear_rows_rejected();
+    cursor_.clear_ledger_hash();
+  }
+  complete_checkpoints_ = checkpoint.number();
+  ledger_ = {checkpoint.ledger().begin(), checkpoint.ledger().end()};
+  divergences_ = {checkpoint.divergences().begin(), checkpoint.divergences().end()};
+  divergences_.insert(divergences_.end(), divergences.begin(), divergences.end());
+  statistics_.clear();
+  for (const NumericStatisticsEntry& s : checkpoint.numeric()) {
+    statistics_.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
+  }
+  if (!train_) return {};
+  const Status same = CheckInputs(checkpoint, train_->files());
+  if (same.ok() || !start.next_segment) return same;
+  if (!checkpoint.finished()) {
+    return Status(StatusCode::kInvalidConfig,
+                  checkpoint.name() + " is in the middle of segment " +
+                      std::to_string(cursor_.segment()) +
+                      ": finish it with its own files (--resume latest) before the next one");
+  }
+  return {};
+}
+
+// In a new segment only what training has learned goes on.
+void Job::BeginSegment() {
+  Cursor next;
+  next.set_step(cursor_.step());
+  next.set_segment(cursor_.segment() + 1);
+  cursor_ = next;
+}
+
+Status Job::CheckRestored(const Manifest& checkpoint) {
+  std::vector<int64_t> sums(static_cast<size_t>(checkpoint.tables_size()), 0);
+  for (const EmbeddingTable* table : node_->tables()) {
+    for (int t = 0; t < checkpoint.tables_size(); ++t) {
+      if (checkpoint.tables(t).name() != table->spec().name) continue;
+      sums[static_cast<size_t>(t)] = static_cast<int64_t>(table->Digest());
+    }
+  }
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum(kLoading, sums));
+  Status same;
+  for (int t = 0; t < checkpoint.tables_size() && same.ok(); ++t) {
+    const uint64_t found = static_cast<uint64_t>(sums[static_cast<size_t>(t)]);
+    if (found == checkpoint.tables(t).digest()) continue;
+    same = {StatusCode::kCorrupt, "table " + checkpoint.tables(t).name() + " has digest " +
+                                      Hex(found) + " once loaded, expected " +
+                                      Hex(checkpoint.tables(t).digest())};
+  }
+  if (same.ok() && backend_ && backend_->Digest() != checkpoint.dense_digest()) {
+    same = {StatusCode::kCorrupt, "the network has digest " + Hex(backend_->Digest()) +
+                                      " once loaded, expected " + Hex(checkpoint.dense_digest())};
+  }
+  return AgreeOnStatus(comm_, kLoading, same);
+}
+
+Status Job::WarmStart(const std::string& path) {
+  Status loaded;
+  std::string tables;
+  const auto warm = [&]() -> Status {
+    TRESTLE_ASSIGN_OR_RETURN(const std::string found, FindCheckpoint(fs_, path));
+    TRESTLE_ASSIGN_OR_RETURN(const auto checkpoint, CheckpointReader::Open(fs_, found));
+    return RestoreTables(
+        *checkpoint,
+        [&](const std::string& name) {
+          for (const TableEntry& entry : checkpoint->manifest().tables()) {
+            for (const TableSpec& spec : plan_.tables) {
+              if (entry.name() != name || spec.name != name) continue;
+              if (entry.dim() != spec.dim || entry.optimizer() != OptimizerName(spec)) return false;
+              tables += " " + name;
+              return true;
+            }
+          }
+          return false;
+        },
+        node_.get());
+  };
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, warm()));
+  progress_->Say("warm start from " + path + ": tables" + tables);
+  divergences_.push_back("step 0: warm start from " + path + ":" + tables);
+  return {};
+}
+
+Status Job::LoadModel(const std::string& path) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto checkpoint, CheckpointReader::Open(fs_, path));
+  const Manifest& manifest = checkpoint->manifest();
+  TRESTLE_RETURN_IF_ERROR(CheckModel(manifest, loaded_, plan_));
+  TRESTLE_RETURN_IF_ERROR(RestoreTables(
+      *checkpoint, [](const std::string&) { return true; }, node_.get()));
+  if (backend_) TRESTLE_RETURN_IF_ERROR(RestoreDense(*checkpoint, false, backend_.get()));
+  for (const NumericStatisticsEntry& s : manifest.numeric()) {
+    statistics_.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
+  }
+  return {};
+}
+
+Manifest Job::MakeFacts() const {
+  Manifest facts;
+  facts.set_program(BuildFacts());
+  for (const InputFile& file : train_->files()) {
+    InputFileEntry* const entry = facts.add_inputs();
+    entry->set_path(file.path);
+    entry->set_rows(file.rows);
+    entry->set_fingerprint(file.fingerprint);
+  }
+  RunFacts* const run = facts.mutable_run();
+  run->set_workers(static_cast<int32_t>(roles_.workers.size()));
+  run->set_servers(static_cast<int32_t>(roles_.servers.size()));
+  run->set_dedicated(loaded_.config.cluster().servers() > 0);
+  run->set_threads(threads_);
+  run->set_lanes(plan_.lanes);
+  run->set_instruction_set(instruction_set_);
+  run->set_libraries(KernelLibraryVersions());
+  run->set_device("cpu");
+  for (const NumericStatistics& s : statistics_) {
+    NumericStatisticsEntry* const entry = facts.add_numeric();
+    entry->set_count(s.count);
+    entry->set_mean(s.mean);
+    entry->set_std(s.std);
+    entry->set_min(s.min);
+    entry->set_max(s.max);
+  }
+  for (const std::string& line : divergences_) facts.add_divergences(line);
+  for (const LedgerEntry& entry : ledger_) *facts.add_ledger() = entry;
+  facts.set_config(Canonical(loaded_.config));
+  return facts;
+}
+
+void Job::MakeCheckpoints() {
+  const Checkpoint& config = loaded_.config.checkpoint();
+  CheckpointWriter::Options options;
+  options.folder = checkpoints();
+  options.leader = leader_;
+  options.attempt = attempt_;
+  options.complete_before = complete_checkpoints_;
+  options.policy.every_steps = config.every_steps();
+  options.policy.every =
+      std::chrono::nanoseconds(static_cast<int64_t>(config.every_minutes() * 60e9));
+  options.policy.retention = {config.keep(), config.keep_every()};
+  options.policy.snapshot_bytes = int64_t{config.snapshot_mb()} << 20;
+  options.policy.incremental = config.incremental();
+  options.policy.full_every = config.full_every();
+  if (leads()) options.facts = MakeFacts();
+  for (const TableSpec& spec : plan_.tables) {
+    TableEntry* const entry = options.facts.add_tables();
+    entry->set_name(spec.name);
+    entry->set_dim(spec.dim);
+    entry->set_optimizer(OptimizerName(spec));
+    entry->set_seed(spec.seed);
+  }
+  checkpoints_ = std::make_unique<CheckpointWriter>(comm_, fs_, clock_, *node_, backend_.get(),
+                                                    std::move(options));
+}
+
+}  // namespace trestle

@@ -1,0 +1,126 @@
+// CheckpointWriter: one rank's part in the checkpoints of a job. At a step boundary that all ranks
+// agreed on it marks the tables (embedding/table.h, Snapshot), copies the dense side on the leader,
+// and lets a thread of its own write while training goes on. When the files of all ranks are on
+// disk, which every header tells, the ranks meet at a later boundary and the leader writes the
+// MANIFEST. One checkpoint is in flight at a time; one that falls due meanwhile begins after it.
+//
+// A checkpoint that cannot be written (a full disk) fails alone: all ranks agree on it, what is
+// half written is removed, training goes on.
+//
+// Thread safety: Votes and Request by any thread; the rest by the main thread.
+// Collective: AtBoundary and Finish by all ranks, at the same steps. Errors: only what breaks the
+// job (kPeerFailed, kDeadlineExceeded); a failed checkpoint is told in the report.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/bridge.h"
+#include "base/clock.h"
+#include "base/filesystem.h"
+#include "comm/communicator.h"
+#include "ps/checkpoint/checkpoint_folder.h"
+#include "ps/checkpoint/manifest.pb.h"
+#include "ps/node.h"
+
+namespace trestle {
+
+struct CheckpointPolicy {
+  int64_t every_steps = 0;            // 0: not by steps
+  std::chrono::nanoseconds every{0};  // 0: not by time
+  Retention retention;
+  int64_t snapshot_bytes = int64_t{1} << 30;  // a rank's SnapshotMemory
+  bool incremental = false;
+  int full_every = 8;  // of incremental ones every n-th is full
+};
+
+// What came of a checkpoint, on all ranks; sizes are known to the leader.
+struct CheckpointReport {
+  std::string name;
+  int64_t step = 0;
+  bool full = true;
+  int64_t rows = 0;    // written
+  int64_t bytes = 0;   // of all files
+  double seconds = 0;  // from the mark to the MANIFEST
+  std::string digest;  // of the model at that step
+  // Of this rank.
+  int64_t snapshot_peak_bytes = 0;
+  double waited_seconds = 0;  // steps that waited for snapshot memory
+  Status failure;             // OK: it is complete
+  Status cleanup;  // what should have gone but stays, and why: older ones, or a failed one
+};
+
+class CheckpointWriter {
+ public:
+  struct Options {
+    std::string folder;  // RUN/checkpoints
+    Rank leader;         // has a backend
+    int64_t attempt = 1;
+    int64_t complete_before = 0;  // Manifest::number of the checkpoint that was resumed
+    CheckpointPolicy policy;
+    // What every manifest says: program, config, inputs, run, numeric, divergences, ledger so far,
+    // tables (their rows and digests are filled in). The leader's counts.
+    Manifest facts;
+  };
+  // All is borrowed. `backend` is null on ranks that do not work.
+  CheckpointWriter(Communicator& comm, FileSystem& fs, const Clock& clock, Node& node,
+                   DenseBackend* backend, Options options);
+  ~CheckpointWriter();  // waits for the thread; what it wrote stays incomplete
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+
+  CheckpointVotes Votes() const;
+  // Asks for a checkpoint at the next boundary (SIGUSR1); on any rank.
+  void Request() { requested_.store(true, std::memory_order_relaxed); }
+
+  // An epoch was closed. The leader's.
+  void AddLedgerEntry(const LedgerEntry& entry) { *options_.facts.add_ledger() = entry; }
+
+  // After the step of `header`. `cursor` on workers: sums that the trainer has for this worker
+  // alone (positives, rows read and rejected, ledger hash) are added up, the rest is the leader's.
+  Result<std::optional<CheckpointReport>> AtBoundary(const AgreedHeader& header,
+                                                     const Cursor& cursor);
+  // Waits for the one in flight, if any.
+  Result<std::optional<CheckpointReport>> Drain();
+  // After training, and after Drain: makes sure that the newest checkpoint stands at `cursor` with
+  // `finished`. Where it stands there already only its manifest is written again, and the report's
+  // bytes are 0.
+  Result<CheckpointReport> Finish(const Cursor& cursor, bool finished);
+
+ private:
+  struct InFlight;
+
+  bool Due() const;
+  void Begin(const Cursor& cursor, bool finished);
+  Result<CheckpointReport> Complete();
+  Status CleanUp(const CheckpointReport& report);
+  Status MakeComplete(const Manifest& mine, CheckpointReport* report);
+  Status WriteManifestOfAll(const std::vector<std::string>& parts, CheckpointReport* report);
+  Status Restate(const Cursor& cursor, bool finished);
+  bool leads() const { return comm_.rank() == options_.leader; }
+
+  Communicator& comm_;
+  FileSystem& fs_;
+  const Clock& clock_;
+  Node& node_;
+  DenseBackend* const backend_;
+  Options options_;
+
+  std::atomic<bool> requested_{false};
+  std::atomic<uint32_t> begun_{0};    // by this process, failed ones included
+  std::atomic<uint32_t> written_{0};  // of them, those whose thread is done
+  std::atomic<int64_t> last_begun_ns_;
+  bool due_by_steps_ = false;
+  int64_t complete_ = 0;  // Manifest::number of the newest
+  int deltas_since_full_ = 0;
+  std::optional<Manifest> newest_;  // complete one of this process; the leader has all of it
+  std::optional<Manifest> base_;    // newest full one likewise
+  std::unique_ptr<InFlight> in_flight_;
+};
+
+}  // namespace trestle
