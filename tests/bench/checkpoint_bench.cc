@@ -18,6 +18,7 @@
 // Usage: checkpoint_bench [--rows N] [--folder DIR] [--snapshot-mb N] [--rounds N]
 //        default 10000000, a folder in the working one that is removed at the end, 512, 3
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -76,6 +77,11 @@ T Must(Result<T> result) {
 double Now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
+double ThreadSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
 double Median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
   return values[values.size() / 2];
@@ -105,12 +111,16 @@ class Training {
   // Computes as long as the table's part of a step takes now, kDenseTimes over, from here on.
   void Calibrate() {
     std::vector<double> table, dense;
-    for (int i = 0; i < 50; ++i) table.push_back(Step());
+    for (int i = 0; i < kStepsBefore; ++i) {
+      const double begin = ThreadSeconds();
+      Step();
+      table.push_back(ThreadSeconds() - begin);
+    }
     dense_rounds_ = 1000;
-    for (int i = 0; i < 20; ++i) {
-      const double begin = Now();
+    for (int i = 0; i < kStepsBefore; ++i) {
+      const double begin = ThreadSeconds();
       Dense();
-      dense.push_back(Now() - begin);
+      dense.push_back(ThreadSeconds() - begin);
     }
     with_dense_ = static_cast<int>(dense_rounds_ * kDenseTimes * Median(table) / Median(dense));
     dense_rounds_ = 0;
@@ -325,8 +335,8 @@ class Bench {
     const double begin = Now();
     auto reader = Must(CheckpointReader::Open(FileSystem::Local(), checkpoint_));
     auto loaded = MakeTable(&pool_);
-    Must(reader->ForEachRow("bench", 0, kPartitions,
-                            [&](const RowView& row) { return loaded->Insert(row); }));
+    Must(reader->ForEachRows("bench", 0, kPartitions,
+                             [&](std::span<const RowView> rows) { return loaded->Insert(rows); }));
     const double load = Now() - begin;
     if (loaded->Digest() != reader->manifest().tables(0).digest()) {
       Fail("the loaded table has another digest");
