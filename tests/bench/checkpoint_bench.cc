@@ -33,6 +33,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <unordered_set>
 #include <vector>
 
@@ -80,6 +81,12 @@ double Now() {
 double ThreadSeconds() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+// Of all threads.
+double ProcessSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 double Median(std::vector<double> values) {
@@ -306,7 +313,14 @@ class Bench {
   }
 
   void WriteAlone() {
-    const double seconds = Write([](const auto& start, const auto&) { start(); });
+    double cpu = 0;
+    const double seconds = Write([&](const auto& start, const auto& over) {
+      cpu = ProcessSeconds();
+      start();
+      while (!over()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      cpu = ProcessSeconds() - cpu;
+    });
+    Note("write alone, CPU ns a row", NsARow(cpu));
     Note("write alone, MB/s", MegabytesASecond(seconds));
   }
 
@@ -332,12 +346,13 @@ class Bench {
     if (cold) Drop();
     const double read = Read();
     if (cold) Drop();
-    const double begin = Now();
+    const double begin = Now(), cpu = ProcessSeconds();
     auto reader = Must(CheckpointReader::Open(FileSystem::Local(), checkpoint_));
     auto loaded = MakeTable(&pool_);
     Must(reader->ForEachRows("bench", 0, kPartitions,
                              [&](std::span<const RowView> rows) { return loaded->Insert(rows); }));
     const double load = Now() - begin;
+    Note(state + "load, CPU ns a row", NsARow(ProcessSeconds() - cpu));
     if (loaded->Digest() != reader->manifest().tables(0).digest()) {
       Fail("the loaded table has another digest");
     }
@@ -368,6 +383,9 @@ class Bench {
 
   double MegabytesASecond(double seconds) const {
     return static_cast<double>(bytes_) / 1e6 / seconds;
+  }
+  double NsARow(double seconds) const {
+    return 1e9 * seconds / static_cast<double>(table_->rows());
   }
   void Note(const std::string& name, double value) { figures_[name].push_back(value); }
 
