@@ -33,6 +33,13 @@ class LocalFile final : public WritableFile {
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) return SystemError("cannot write", path_);
       bytes = bytes.subspan(static_cast<size_t>(written));
+      unsent_ += written;
+    }
+    // The disk begins while more is written, so that Sync finds little to do. Advice: Sync tells
+    // what goes wrong.
+    if (unsent_ >= kSendBytes) {
+      ::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+      unsent_ = 0;
     }
     return {};
   }
@@ -47,8 +54,11 @@ class LocalFile final : public WritableFile {
   }
 
  private:
+  static constexpr int64_t kSendBytes = 16 << 20;
+
   int fd_;
   std::string path_;
+  int64_t unsent_ = 0;  // bytes that the system was not asked to write out
 };
 
 Result<std::unique_ptr<WritableFile>> OpenLocal(const std::string& path, int flags) {
@@ -199,12 +209,19 @@ FileSystem& FileSystem::Local() {
 Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text) {
   const bool whole = fs.AppearsWhole(path);
   const std::string temporary = whole ? path : path + ".tmp";
-  TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(temporary));
-  TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(text))));
-  TRESTLE_RETURN_IF_ERROR(file->Sync());
-  TRESTLE_RETURN_IF_ERROR(file->Close());
-  if (whole) return {};
-  TRESTLE_RETURN_IF_ERROR(fs.Rename(temporary, path));
+  const auto replace = [&]() -> Status {
+    TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(temporary));
+    TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(text))));
+    TRESTLE_RETURN_IF_ERROR(file->Sync());
+    TRESTLE_RETURN_IF_ERROR(file->Close());
+    return whole ? Status() : fs.Rename(temporary, path);
+  };
+  const Status replaced = replace();
+  if (whole) return replaced;
+  if (!replaced.ok()) {
+    (void)fs.Remove(temporary);  // what is told is why it is there
+    return replaced;
+  }
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return fs.SyncDirectory(folder.empty() ? "." : folder);
 }

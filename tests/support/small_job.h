@@ -48,7 +48,7 @@ class SmallJob {
   std::string train_file() const { return dir_.Join("train.parquet"); }
   const TempDir& dir() const { return dir_; }
 
- private:
+  // Of a file of so many rows, with ids from `offset` on.
   static std::vector<FileColumn> Columns(int64_t rows, int64_t offset) {
     std::vector<int64_t> user, item, click;
     std::vector<double> price;
@@ -67,6 +67,7 @@ class SmallJob {
             {"click", Int64s(click)}};
   }
 
+ private:
   TempDir dir_{"job"};
 };
 
