@@ -97,7 +97,8 @@ class CheckpointWriter {
 
   bool Due() const;
   void Begin(const Cursor& cursor, bool finished);
-  Result<CheckpointReport> Complete();
+  // `now`: where training stands.
+  Result<CheckpointReport> Complete(const Cursor& now);
   Status CleanUp(const CheckpointReport& report);
   Status MakeComplete(const Manifest& mine, CheckpointReport* report);
   Status WriteManifestOfAll(const std::vector<std::string>& parts, CheckpointReport* report);
