@@ -72,7 +72,7 @@ Result<std::optional<CheckpointReport>> CheckpointWriter::AtBoundary(const Agree
                                                                      const Cursor& cursor) {
   std::optional<CheckpointReport> report;
   if (in_flight_ && header.checkpoints.written >= begun_) {
-    TRESTLE_ASSIGN_OR_RETURN(report, Complete(cursor));
+    TRESTLE_ASSIGN_OR_RETURN(report, Complete());
   }
   const int64_t every = options_.policy.every_steps;
   due_by_steps_ = due_by_steps_ || (every > 0 && header.step % every == 0);
@@ -125,7 +125,7 @@ void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
   flight.files->Start([this, number] { written_ = number; });
 }
 
-Result<CheckpointReport> CheckpointWriter::Complete(const Cursor& now) {
+Result<CheckpointReport> CheckpointWriter::Complete() {
   const std::unique_ptr<InFlight> flight = std::move(in_flight_);
   const Manifest& known = flight->manifest;
   const Operation op = Completing(known.cursor().step());
@@ -257,7 +257,7 @@ Result<CheckpointReport> CheckpointWriter::Finish(const Cursor& cursor, bool fin
     return report;
   }
   Begin(cursor, finished);
-  return Complete(cursor);
+  return Complete();
 }
 
 }  // namespace trestle

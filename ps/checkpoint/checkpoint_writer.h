@@ -97,8 +97,7 @@ class CheckpointWriter {
 
   bool Due() const;
   void Begin(const Cursor& cursor, bool finished);
-  // `now`: where training stands.
-  Result<CheckpointReport> Complete(const Cursor& now);
+  Result<CheckpointReport> Complete();
   Status CleanUp(const CheckpointReport& report);
   Status MakeComplete(const Manifest& mine, CheckpointReport* report);
   Status WriteManifestOfAll(const std::vector<std::string>& parts, CheckpointReport* report);
