@@ -1,10 +1,12 @@
 // `trestle launch` brings a training to its end although it is killed again and again, unattended:
 // the digest of the one that was left alone, a complete ledger, and a line for each kill.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <iostream>
 #include <string>
 
+#include "base/status.h"
 #include "tests/support/job_killer.h"
 #include "tests/support/killed_job.h"
 
@@ -50,6 +52,21 @@ TEST_F(LaunchUnderKills, EndsInTheSameBits) {
     if (HasFailure()) break;
   }
   EXPECT_GE(kills, 2 * kKillsOfATraining);
+}
+
+// What a batch system does ahead of its time limit.
+TEST_F(LaunchUnderKills, User2StopsWithACheckpointAndTheNextLaunchGoesOn) {
+  job_.Forget("run");
+  Process process(job_.Launch({2, 0}, "run", 5, {"--set", "train.log_every_s=0.01"}));
+  ASSERT_TRUE(process.WaitForOutput("step 3"));
+  process.Signal(SIGUSR2);
+  const ProcessResult stopped = process.Wait();
+  EXPECT_EQ(stopped.exit_code, ExitCode(StatusCode::kInterrupted)) << stopped.output;
+  EXPECT_EQ(Count(stopped.output, "; stopped on request\n"), 1) << stopped.output;
+  EXPECT_EQ(Count(stopped.output, " 0 steps are lost; "), 1) << stopped.output;
+  const ProcessResult rest = RunCommand(job_.Launch({3, 1}, "run", 5));
+  EXPECT_EQ(rest.exit_code, 0) << rest.output;
+  ExpectSameEnd(job_.Folder("alone"), job_.Folder("run"));
 }
 
 }  // namespace

@@ -49,14 +49,12 @@ std::set<std::string> JobKiller::Look() const {
   return found;
 }
 
-bool JobKiller::Came(Moment moment, int nth, const std::set<std::string>& before) const {
+bool JobKiller::Came(Moment moment, int nth, const std::set<std::string>& before,
+                     std::set<std::string>* seen) const {
   const std::set<std::string> now = Look();
-  if (moment == Moment::kRemoval) {
-    return std::any_of(before.begin(), before.end(), [&](const std::string& path) {
-      return IsOf(path, "/MANIFEST.json") && !now.contains(path);
-    });
-  }
+  seen->insert(now.begin(), now.end());
   const auto counts = [&](const std::string& path) {
+    if (moment == Moment::kRemoval) return IsOf(path, "/MANIFEST.json") && !now.contains(path);
     if (before.contains(path)) return false;
     switch (moment) {
       case Moment::kAttempt:
@@ -73,7 +71,7 @@ bool JobKiller::Came(Moment moment, int nth, const std::set<std::string>& before
         return IsOf(path, "/MANIFEST.json");
     }
   };
-  return std::count_if(now.begin(), now.end(), counts) >= nth;
+  return std::count_if(seen->begin(), seen->end(), counts) >= nth;
 }
 
 std::string JobKiller::NewestCheckpoint() const {
@@ -100,12 +98,13 @@ std::string JobKiller::NewestCheckpoint() const {
 bool JobKiller::Strike(const Process& job, int ranks) {
   // A quarter falls by the clock, wherever that is.
   const Moment moment = Random(4) == 0 ? Moment::kTime : static_cast<Moment>(Random(kMoments));
-  const int nth = moment == Moment::kAttempt ? 1 : 1 + Random(4);
+  const int nth = moment == Moment::kAttempt ? 1 : 1 + Random(3);
   const auto time = std::chrono::milliseconds(Random(static_cast<int>(longest_.count())));
   const auto delay = std::chrono::milliseconds(Random(2) * Random(8));
   const int victim = Random(ranks + 1);  // one more: mpirun
 
   const std::set<std::string> before = Look();
+  std::set<std::string> seen = before;
   const auto due = SteadyClock::now() + time;
   const int fd = static_cast<int>(::syscall(SYS_pidfd_open, job.pid(), 0));
   PCHECK(fd >= 0);
@@ -115,7 +114,7 @@ bool JobKiller::Strike(const Process& job, int ranks) {
     // Looked up early: it takes longer than what there is to hit.
     if (pid < 0) pid = victim == ranks ? job.PidOf("mpirun") : job.RankPid(victim);
     const bool came =
-        moment == Moment::kTime ? SteadyClock::now() >= due : Came(moment, nth, before);
+        moment == Moment::kTime ? SteadyClock::now() >= due : Came(moment, nth, before, &seen);
     if (came && pid >= 0) break;
     ended = EndedAfterAMoment(fd);
   }

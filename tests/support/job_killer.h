@@ -36,7 +36,9 @@ class JobKiller {
 
   // Paths below the folder of checkpoints, and what the attempt file says.
   std::set<std::string> Look() const;
-  bool Came(Moment moment, int nth, const std::set<std::string>& before) const;
+  // Whether the moment has come for the nth time since `before`. `seen` collects what there was.
+  bool Came(Moment moment, int nth, const std::set<std::string>& before,
+            std::set<std::string>* seen) const;
   std::string NewestCheckpoint() const;
 
   const std::string checkpoints_;
