@@ -33,7 +33,9 @@ class Days : public testing::Test {
       const JobShape shape{1 + killer->Random(4), 0};
       Process process(job_.Train(shape, "run", more));
       const bool struck = !killed && killer->Strike(process, shape.ranks);
-      const ProcessResult result = process.Wait();
+      const ProcessResult result =
+          struck ? EndOfStruck(&process, shape.ranks) : process.Wait(Process::Seconds(120));
+      EXPECT_FALSE(result.timed_out) << result.output;
       if (result.exit_code == 0) return killed;
       const bool held = Count(result.output, " is in use by another run ") > 0;
       EXPECT_TRUE(struck || held) << result.output;

@@ -50,8 +50,9 @@ class Kill : public testing::Test {
       shape.servers = killer.Random(std::min(3, shape.ranks));
       Process process(job_.Train(shape, "run", more));
       const bool struck = kills < most && killer.Strike(process, shape.ranks);
-      const ProcessResult result = process.Wait(Process::Seconds(120));
-      EXPECT_FALSE(result.timed_out) << killer.what() << "\n" << result.output;
+      const ProcessResult result =
+          struck ? EndOfStruck(&process, shape.ranks) : process.Wait(Process::Seconds(120));
+      EXPECT_FALSE(result.timed_out) << result.output;
       EXPECT_EQ(Count(result.output, "WARNING: "), 0) << result.output;
       if (result.exit_code == 0) {
         EXPECT_EQ(LineAfter(result.output, "\ndigest "), digest_) << result.output;
@@ -60,7 +61,10 @@ class Kill : public testing::Test {
       }
       const bool held = Count(result.output, " is in use by another run ") > 0;
       EXPECT_TRUE(struck || held) << "a start failed by itself\n" << result.output;
-      if (testing::Test::HasFailure()) return kills;
+      if (testing::Test::HasFailure()) {
+        job_.PrintFolder("run");
+        return kills;
+      }
       if (!struck) continue;
       ++kills;
       std::cout << "  " << shape.ranks << " ranks, " << shape.servers << " servers: killed "
@@ -89,10 +93,12 @@ TEST_F(Kill, AnywhereEndsInTheSameBitsAndACompleteLedger) {
   uint64_t seed = KillSeed();
   int kills = 0, chains = 0;
   // A chain in which no kill hits its job in time does not count; most have all six.
-  for (; kills < wanted && chains < wanted; ++chains) kills += Chain(seed++, kKillsOfAChain);
+  for (; kills < wanted && chains < wanted && !HasFailure(); ++chains) {
+    kills += Chain(seed++, kKillsOfAChain);
+    ExpectOrphansEnd();
+  }
   EXPECT_GE(kills, wanted);
   std::cout << kills << " kills in " << chains << " trainings" << std::endl;
-  ExpectOrphansEnd();
 }
 
 }  // namespace

@@ -2,13 +2,18 @@
 
 #include <glog/logging.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -98,6 +103,15 @@ Command KilledJob::Launch(const JobShape& shape, const std::string& run, int res
 
 void KilledJob::Forget(const std::string& run) const { std::filesystem::remove_all(Folder(run)); }
 
+void KilledJob::PrintFolder(const std::string& run) const {
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator it(Folder(run), error);
+  for (; !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
+    if (!it->is_regular_file(error)) continue;
+    std::cout << it->path().string() << "  " << it->file_size(error) << " bytes" << std::endl;
+  }
+}
+
 uint64_t KillSeed() {
   const char* given = std::getenv("TRESTLE_KILL_SEED");
   return given != nullptr ? std::stoull(given) : std::random_device()();
@@ -123,6 +137,22 @@ std::chrono::milliseconds TimeOf(const Command& command) {
   const ProcessResult result = RunCommand(command);
   EXPECT_EQ(result.exit_code, 0) << result.output;
   return std::chrono::duration_cast<std::chrono::milliseconds>(SteadyClock::now() - begin);
+}
+
+ProcessResult EndOfStruck(Process* job, int ranks) {
+  const int fd = static_cast<int>(::syscall(SYS_pidfd_open, job->pid(), 0));
+  PCHECK(fd >= 0);
+  pollfd ending{fd, POLLIN, 0};
+  const bool ended = ::poll(&ending, 1, /*milliseconds=*/20'000) == 1;
+  ::close(fd);
+  if (!ended) {
+    for (int rank = 0; rank < ranks; ++rank) {
+      EXPECT_EQ(job->RankPid(rank), -1) << "rank " << rank << " goes on though the job was killed";
+    }
+    std::cout << "  (mpirun hangs after its ranks have ended; killed)" << std::endl;
+    job->Signal(SIGKILL);
+  }
+  return job->Wait(Process::Seconds(60));
 }
 
 void AdoptOrphans() { PCHECK(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0); }

@@ -40,6 +40,8 @@ class KilledJob {
     return job_.WriteRows("day" + std::to_string(day) + ".parquet", SmallJob::kRows, 17 * day);
   }
   void Forget(const std::string& run) const;  // removes its folder
+  // What is in it, with sizes: for a failure that is hard to meet again.
+  void PrintFolder(const std::string& run) const;
 
  private:
   std::vector<std::string> Settings(const std::string& run) const;
@@ -58,6 +60,10 @@ void ExpectSameEnd(const std::string& undisturbed_folder, const std::string& fol
 
 // Milliseconds that an undisturbed run of the command takes. Expects that it succeeds.
 std::chrono::milliseconds TimeOf(const Command& command);
+
+// The end of a job that was struck. mpirun itself can hang for ever then (launcher/launch/launch.h,
+// longest_end); it is killed if it does not end within 20 s, but its ranks must have ended.
+ProcessResult EndOfStruck(Process* job, int ranks);
 
 // Takes what killed mpiruns leave as children of this process, so that they can be waited for.
 void AdoptOrphans();
