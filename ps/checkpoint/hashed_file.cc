@@ -5,7 +5,9 @@
 namespace trestle {
 namespace {
 
+// Large pieces go to the file as they are, small ones are copied together.
 constexpr size_t kPieceBytes = 4 << 20;
+constexpr size_t kLargeBytes = 256 << 10;
 
 }  // namespace
 
@@ -15,28 +17,25 @@ Result<std::unique_ptr<HashedFile>> HashedFile::Create(FileSystem& fs, const std
 }
 
 Status HashedFile::Append(std::span<const std::byte> bytes) {
+  hasher_.Update(bytes);
   bytes_ += static_cast<int64_t>(bytes.size());
+  if (bytes.size() >= kLargeBytes) {
+    TRESTLE_RETURN_IF_ERROR(Flush());
+    return file_->Append(bytes);
+  }
   pending_.insert(pending_.end(), bytes.begin(), bytes.end());
   return pending_.size() >= kPieceBytes ? Flush() : Status();
 }
 
 Status HashedFile::Flush() {
-  TRESTLE_RETURN_IF_ERROR(Wait());
   if (pending_.empty()) return {};
-  piece_.swap(pending_);
+  TRESTLE_RETURN_IF_ERROR(file_->Append(pending_));
   pending_.clear();
-  written_ = std::async([this] {
-    hasher_.Update(piece_);
-    return file_->Append(piece_);
-  });
   return {};
 }
 
-Status HashedFile::Wait() { return written_.valid() ? written_.get() : Status(); }
-
 Result<std::string> HashedFile::Finish() {
   TRESTLE_RETURN_IF_ERROR(Flush());
-  TRESTLE_RETURN_IF_ERROR(Wait());
   TRESTLE_RETURN_IF_ERROR(file_->Sync());
   TRESTLE_RETURN_IF_ERROR(file_->Close());
   return hasher_.Hex();

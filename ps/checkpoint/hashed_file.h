@@ -1,17 +1,13 @@
-// HashedFile: a file that is written from front to back while its checksum is taken. Bytes are
-// collected, so that the system sees writes of megabytes whatever the caller's are. One such piece
-// is hashed and written on another thread while the next is collected: copying into the page cache
-// costs about as much as gathering rows does.
+// HashedFile: a file that is written from front to back while its checksum is taken. Small pieces
+// are collected, so that the system sees writes of megabytes whatever the caller's are.
 //
 // Thread safety: one thread. Ownership: owns the file; one that is destroyed before Finish leaves
 // what it wrote, unsynced.
-// Errors: those of the filesystem, which name the path, up to a piece late. Nothing may be called
-// after one.
+// Errors: those of the filesystem, which name the path. Nothing may be called after one.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <future>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,14 +31,12 @@ class HashedFile {
 
  private:
   explicit HashedFile(std::unique_ptr<WritableFile> file) : file_(std::move(file)) {}
-  Status Flush();  // begins to write what is pending
-  Status Wait();   // for the piece that is being written
+  Status Flush();
 
   std::unique_ptr<WritableFile> file_;
-  std::vector<std::byte> pending_, piece_;
+  std::vector<std::byte> pending_;
   Hasher128 hasher_;
   int64_t bytes_ = 0;
-  std::future<Status> written_;  // of piece_; last, since its destructor waits for the thread
 };
 
 // XXH3-128 of a whole text, 32 hex digits.

@@ -3,8 +3,7 @@
 //   dd      `dd if=/dev/zero conv=fsync` of as many bytes into the same folder
 //   write   RankFiles, as a job does it: from the mark to synced files and folder
 //   read    the same files from front to back, nothing done with the bytes
-//   load    every row verified and inserted into an empty table by two threads while a third reads,
-//           as a resumed job does it
+//   load    every byte of rows verified and inserted into an empty table, as a resumed job does it
 // "cold": the files were dropped from the page cache just before; "warm": they are all in it.
 //
 // A step pulls and pushes 20,000 distinct keys of Zipf's law, 200 of them new, on one thread, and
@@ -349,7 +348,7 @@ class Bench {
     if (cold) Drop();
     const double begin = Now(), cpu = ProcessSeconds();
     auto reader = Must(CheckpointReader::Open(FileSystem::Local(), checkpoint_));
-    auto loaded = MakeTable(&loading_pool_);
+    auto loaded = MakeTable(&pool_);
     Must(reader->ForEachRows("bench", 0, kPartitions,
                              [&](std::span<const RowView> rows) { return loaded->Insert(rows); }));
     const double load = Now() - begin;
@@ -412,7 +411,7 @@ class Bench {
 
   const Options options_;
   const std::string checkpoint_;
-  ThreadPool pool_{1}, loading_pool_{2};
+  ThreadPool pool_{1};
   const std::unique_ptr<EmbeddingTable> table_;
   Training training_;
   std::string file_;

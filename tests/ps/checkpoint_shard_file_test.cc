@@ -248,7 +248,7 @@ TEST_F(ShardFile, UnknownOptimizersHaveOneColumnOfState) {
 TEST_F(ShardFile, TellsAFailureAtEveryCall) {
   std::mt19937_64 random(5);
   PlainTable table{"t", 500, "adagrad", {}};
-  AddRandomRows(random, &table, 1500, 3);
+  AddRandomRows(random, &table, 500, 3);
   const WriteOptions options{.servers = 1, .batch_bytes = 600'000};
   for (const bool reading : {false, true}) {
     const auto entry = Write(table, options);
