@@ -1,13 +1,16 @@
 # Apache Arrow C++ and Parquet: the system's own where there is one, else the libraries and headers
 # inside the pyarrow wheel of the project's virtual environment (scripts/setup).
-# Targets: Arrow::arrow, Arrow::parquet. Variables: Arrow_VERSION, Arrow_SOURCE, and Arrow_S3, the
-# library that holds S3 where it is not in Arrow's own, to be loaded at run time.
+# Targets: Arrow::arrow, Arrow::parquet. Variables: Arrow_VERSION, Arrow_SOURCE, and the
+# target Arrow::s3 where Arrow has S3.
 find_package(Arrow CONFIG QUIET)
 find_package(Parquet CONFIG QUIET)
 if(TARGET Arrow::arrow_shared AND TARGET Parquet::parquet_shared)
   set(Arrow_SOURCE "system")
   add_library(Arrow::arrow ALIAS Arrow::arrow_shared)
   add_library(Arrow::parquet ALIAS Parquet::parquet_shared)
+  if(ARROW_S3)
+    add_library(Arrow::s3 ALIAS Arrow::arrow_shared)
+  endif()
   return()
 endif()
 
@@ -34,5 +37,10 @@ foreach(_name arrow parquet)
   set_target_properties(Arrow::${_name} PROPERTIES IMPORTED_LOCATION ${_so})
   target_include_directories(Arrow::${_name} SYSTEM INTERFACE ${_include})
 endforeach()
-file(GLOB Arrow_S3 ${_libraries}/libarrow_s3.so.*)
+file(GLOB _so ${_libraries}/libarrow_s3.so.*)
+if(_so)
+  list(GET _so 0 _so)
+  add_library(Arrow::s3 SHARED IMPORTED)
+  set_target_properties(Arrow::s3 PROPERTIES IMPORTED_LOCATION ${_so})
+endif()
 set_property(TARGET Arrow::parquet PROPERTY INTERFACE_LINK_LIBRARIES Arrow::arrow)

@@ -46,7 +46,7 @@ function(trestle_core_library)
   endforeach()
   target_link_libraries(trestle_core
     PUBLIC trestle_flags protobuf::libprotobuf glog::glog Threads::Threads
-    PRIVATE MPI::MPI_CXX DNNL::dnnl libxsmm Arrow::parquet Arrow::arrow PkgConfig::xxhash
+    PRIVATE MPI::MPI_CXX DNNL::dnnl libxsmm Arrow::parquet Arrow::arrow $<TARGET_NAME_IF_EXISTS:Arrow::s3> PkgConfig::xxhash
       ${CMAKE_DL_LIBS})
 endfunction()
 

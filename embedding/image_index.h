@@ -1,8 +1,11 @@
 // ImageIndex: from a row's number in its segment to its before-image. Open addressing with linear
-// probing; what is taken out closes the gap behind it, so that it never fills with what is gone.
+// probing. Only rows that have an image are looked for, so that a search need not end at an empty
+// slot, and taking one out leaves nothing behind.
 //
 // Thread safety: one thread at a time. Errors: std::bad_alloc of Reserve, contents as before.
 #pragma once
+
+#include <glog/logging.h>
 
 #include <bit>
 #include <cstdint>
@@ -31,18 +34,13 @@ class ImageIndex {
 
   // Forgets and returns the row's image. Requires that it has one.
   uint32_t Take(uint32_t row) {
-    uint64_t gap = Home(row);
-    while (entries_[gap].row != row || entries_[gap].image == kNone) gap = Next(gap);
-    const uint32_t image = entries_[gap].image;
-    // What follows moves up unless its home lies behind the gap.
-    for (uint64_t slot = Next(gap); entries_[slot].image != kNone; slot = Next(slot)) {
-      if (Distance(Home(entries_[slot].row), slot) < Distance(gap, slot)) continue;
-      entries_[gap] = entries_[slot];
-      gap = slot;
+    uint64_t slot = Home(row);
+    for (uint64_t n = 0; entries_[slot].row != row || entries_[slot].image == kNone; ++n) {
+      CHECK_LT(n, entries_.size()) << "row " << row << " has no image";
+      slot = Next(slot);
     }
-    entries_[gap].image = kNone;
     --size_;
-    return image;
+    return std::exchange(entries_[slot].image, kNone);
   }
 
  private:
@@ -57,9 +55,6 @@ class ImageIndex {
     return (row * 0x9E3779B97F4A7C15ull >> 32) * entries_.size() >> 32;
   }
   uint64_t Next(uint64_t slot) const { return (slot + 1) & (entries_.size() - 1); }
-  uint64_t Distance(uint64_t from, uint64_t to) const {
-    return (to - from) & (entries_.size() - 1);
-  }
 
   void Rehash(uint64_t slots) {
     std::vector<Entry> old(slots);

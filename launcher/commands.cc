@@ -98,7 +98,7 @@ int DiffOf(FileSystem& files, const CheckpointArguments& arguments) {
   return ExitCode(*same ? StatusCode::kOk : StatusCode::kMismatch);
 }
 
-int RunLaunch(Arguments arguments) {
+int RunLaunch(FileSystem& files, Arguments arguments) {
   LaunchArguments& launch = arguments.launch;
   launch.config = arguments.config;
   launch.set = arguments.set;
@@ -107,7 +107,7 @@ int RunLaunch(Arguments arguments) {
   if (start.flags.allow_divergence) launch.train_flags.push_back("--allow-divergence");
   if (start.flags.allow_new) launch.train_flags.push_back("--allow-new");
   const auto options = PlanLaunch(launch, std::filesystem::read_symlink("/proc/self/exe").string());
-  return options.ok() ? Launch(FileSystem::Local(), *options) : Finish(options.status());
+  return options.ok() ? Launch(files, *options) : Finish(options.status());
 }
 
 RunOptions OptionsOf(const Arguments& arguments) {
@@ -207,7 +207,7 @@ class CommandLine {
   void AddLaunch() {
     CLI::App* command =
         Add(&app_, "launch", "Train under mpirun; after a failure start again from a checkpoint",
-            [this] { return RunLaunch(arguments_); });
+            [this] { return RunLaunch(*files_, arguments_); });
     AddConfigArguments(command);
     LaunchArguments& launch = arguments_.launch;
     command->add_option("--np", launch.np, "ranks; default: as many as --hosts has slots")

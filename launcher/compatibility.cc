@@ -18,29 +18,68 @@ bool StartsWithAny(std::string_view path, std::initializer_list<std::string_view
                      [&](std::string_view prefix) { return path.starts_with(prefix); });
 }
 
-// `line` is "modified: batch.lanes: 16 -> 32", "added: ..." or "deleted: ...".
-Change Classify(std::string_view kind, std::string_view path) {
+// A difference between two configs: "modified: batch.lanes: 16 -> 32", "added: ..." or "deleted:
+// ..."
+struct Difference {
+  std::string kind;  // "modified"
+  std::string path;  // "batch.lanes"
+  std::string what;  // "batch.lanes: 16 -> 32"
+  bool Adds() const { return kind != "deleted"; }
+};
+
+// What says which rows a step reads.
+bool IsBatch(const Difference& difference) {
+  return StartsWithAny(difference.path, {"batch", "data.order"});
+}
+
+Change Classify(const Difference& difference) {
+  const std::string_view path = difference.path;
   if (StartsWithAny(path, {"checkpoint", "cluster", "train.epochs", "train.log_every_s",
                            "train.on_bad_step", "data.train", "data.test", "data.max_bad_rows"})) {
     return Change::kFree;
   }
-  if (StartsWithAny(path, {"batch", "data.order"})) return Change::kDivergence;
-  // A number inside an optimizer; one whose kind changed is "added" and "deleted" as a whole.
-  if (path.starts_with("optimizer.") && std::count(path.begin(), path.end(), '.') >= 2 &&
-      (kind == "modified" || std::count(path.begin(), path.end(), '.') >= 3)) {
-    return Change::kRecorded;
+  if (IsBatch(difference)) return Change::kDivergence;
+  // A number of an optimizer; another kind of optimizer is a message.
+  if (path.starts_with("optimizer")) {
+    const bool message = difference.what.find('{') != std::string::npos;
+    return message ? Change::kRefused : Change::kRecorded;
   }
-  if (StartsWithAny(path, {"features", "model", "tables"}) && kind != "deleted")
-    return Change::kNew;
+  // What a table is, its rows tell (CompareTables). How new ones start is left.
+  if (path.starts_with("tables")) {
+    const bool fresh_rows = difference.what.find("initializer") != std::string::npos;
+    return fresh_rows ? Change::kDivergence : Change::kRecorded;
+  }
+  if (StartsWithAny(path, {"features", "model"}) && difference.Adds()) return Change::kNew;
   return Change::kRefused;
 }
 
-std::string DifferencesOf(const Config& then, const Config& now) {
+// Names the optimizers that are used when none is named, so that a number that is set differs in
+// that number alone.
+Config WithOptimizers(Config config) {
+  Optimizers& optimizer = *config.mutable_optimizer();
+  if (optimizer.embedding().kind_case() == EmbeddingOptimizer::KIND_NOT_SET) {
+    optimizer.mutable_embedding()->mutable_adagrad();
+  }
+  if (optimizer.dense().kind_case() == DenseOptimizer::KIND_NOT_SET) {
+    optimizer.mutable_dense()->mutable_adam();
+  }
+  return config;
+}
+
+std::vector<Difference> DifferencesOf(const Config& then, const Config& now) {
   google::protobuf::util::MessageDifferencer differencer;
   std::string text;
   differencer.ReportDifferencesToString(&text);
-  differencer.Compare(then, now);
-  return text;
+  differencer.Compare(WithOptimizers(then), WithOptimizers(now));
+  std::vector<Difference> differences;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t colon = line.find(": ");
+    if (colon == std::string::npos) continue;
+    const std::string what = line.substr(colon + 2);
+    differences.push_back({line.substr(0, colon), what.substr(0, what.find(": ")), what});
+  }
+  return differences;
 }
 
 Result<Config> ConfigOf(const Manifest& checkpoint) {
@@ -58,7 +97,7 @@ std::string Hex(uint64_t value) {
   return text;
 }
 
-// Tables that both have must hold rows that mean the same.
+// Tables that both have must hold rows that mean the same, and none may go.
 void CompareTables(const Manifest& checkpoint, const JobPlan& plan, bool allow_new,
                    std::vector<std::string>* refused) {
   for (const TableSpec& spec : plan.tables) {
@@ -81,6 +120,19 @@ void CompareTables(const Manifest& checkpoint, const JobPlan& plan, bool allow_n
     differ("optimizer", found->optimizer(), OptimizerName(spec));
     differ("seed", Hex(found->seed()), Hex(spec.seed));  // what hashes its string keys
   }
+  for (const TableEntry& table : checkpoint.tables()) {
+    const bool used = std::any_of(plan.tables.begin(), plan.tables.end(),
+                                  [&](const TableSpec& t) { return t.name == table.name(); });
+    if (!used) refused->push_back("its table " + table.name() + " has no feature here");
+  }
+}
+
+// An epoch that was begun is read to its end.
+void CheckEpoch(const Cursor& cursor, const Config& now, std::vector<std::string>* refused) {
+  if (cursor.epoch_step() == 0 || cursor.epoch() < now.train().epochs()) return;
+  refused->push_back("train.epochs: " + std::to_string(now.train().epochs()) +
+                     ", but it is in epoch " + std::to_string(cursor.epoch() + 1) +
+                     "; raise it to that at least, so that the epoch is read to its end");
 }
 
 Status Refusal(const Manifest& checkpoint, const std::vector<std::string>& refused) {
@@ -116,6 +168,7 @@ Result<std::vector<std::string>> CheckCompatible(const Manifest& checkpoint,
   TRESTLE_ASSIGN_OR_RETURN(const Config then, ConfigOf(checkpoint));
   std::vector<std::string> refused, recorded;
   const std::string step = "step " + std::to_string(checkpoint.cursor().step()) + ": ";
+  const std::string other_config = "; use the config of that run";
   const auto diverge = [&](const std::string& what) {
     if (flags.allow_divergence) {
       recorded.push_back(step + what);
@@ -123,29 +176,32 @@ Result<std::vector<std::string>> CheckCompatible(const Manifest& checkpoint,
       refused.push_back(what + " changes the bits from here on; --allow-divergence accepts that");
     }
   };
-  std::istringstream lines(DifferencesOf(then, loaded.config));
-  for (std::string line; std::getline(lines, line);) {
-    const size_t colon = line.find(": ");
-    if (colon == std::string::npos) continue;
-    const std::string kind = line.substr(0, colon), what = line.substr(colon + 2);
-    switch (Classify(kind, what.substr(0, what.find(": ")))) {
+  for (const Difference& difference : DifferencesOf(then, loaded.config)) {
+    switch (Classify(difference)) {
       case Change::kFree:
         break;
       case Change::kRecorded:
-        recorded.push_back(step + what);
+        recorded.push_back(step + difference.what);
         break;
       case Change::kDivergence:
-        diverge(what);
+        if (checkpoint.cursor().epoch_step() > 0 && IsBatch(difference)) {
+          refused.push_back(difference.what +
+                            " in the middle of an epoch, some rows of which would be read twice "
+                            "and some never; change it between two epochs");
+        } else {
+          diverge(difference.what);
+        }
         break;
       case Change::kNew:
         if (flags.allow_new) {
-          recorded.push_back(step + kind + " " + what);
+          recorded.push_back(step + difference.kind + " " + difference.what);
         } else {
-          refused.push_back(kind + " " + what + "; use the config of that run");
+          refused.push_back(difference.kind + " " + difference.what + other_config +
+                            ", or accept it with --allow-new");
         }
         break;
       case Change::kRefused:
-        refused.push_back(kind + " " + what + "; use the config of that run");
+        refused.push_back(difference.kind + " " + difference.what + other_config);
         break;
     }
   }
@@ -153,6 +209,7 @@ Result<std::vector<std::string>> CheckCompatible(const Manifest& checkpoint,
     diverge("instruction set: " + checkpoint.run().instruction_set() + " -> " + instruction_set);
   }
   CompareTables(checkpoint, plan, flags.allow_new, &refused);
+  CheckEpoch(checkpoint.cursor(), loaded.config, &refused);
   TRESTLE_RETURN_IF_ERROR(Refusal(checkpoint, refused));
   return recorded;
 }

@@ -5,7 +5,8 @@
 //                     intervals, paths of the same files
 //   may, is recorded  learning rates and other numbers of an optimizer
 //   --allow-divergence, is recorded
-//                     batch, lanes, order, instruction set, device
+//                     batch, lanes and order, between two epochs; how new rows start; instruction
+//                     set, device
 //   --allow-new       more features, tables or layers, with fresh rows and parameters
 //   may not           widths, optimizers, seeds, files (but for --next-segment)
 //

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "launcher/checkpoint/find.h"
@@ -107,11 +108,12 @@ Status Job::FillParts(const StartOptions& start) {
     TRESTLE_RETURN_IF_ERROR(BuildParts());
     const Status resumed = Resume(paths[i], start);
     if (resumed.ok()) return {};
-    const bool older = start.resume == "latest" && i + 1 < paths.size();
-    if (!IsDamage(resumed.code()) || !older) {
-      return i + 1 < paths.size() || start.resume == "latest"
-                 ? resumed
-                 : resumed.Wrap("cannot resume; --resume latest takes the newest good one");
+    const bool latest = start.resume == "latest";
+    if (!IsDamage(resumed.code())) return resumed;
+    if (!latest) return resumed.Wrap("cannot resume; --resume latest takes the newest good one");
+    if (i + 1 == paths.size()) {
+      return resumed.Wrap("none of the checkpoints in " + checkpoints() +
+                          " is whole; --fresh starts over");
     }
     progress_->Say("WARNING: " + resumed.ToString() + "; taking the one before: " + paths[i + 1]);
     progress_->Log("checkpoint_damaged", {{"path", paths[i]}, {"error", resumed.ToString()}});
@@ -214,30 +216,38 @@ Status Job::CheckRestored(const Manifest& checkpoint) {
   return AgreeOnStatus(comm_, kLoading, same);
 }
 
+// Tables that mean the same in both: their rows, and what hashed the strings among their keys.
 Status Job::WarmStart(const std::string& path) {
-  Status loaded;
-  std::string tables;
+  std::string taken, left;
+  const auto newest = FindCheckpoint(fs_, path);
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kStarting, newest.status()));
+  // A run that goes on meanwhile writes new ones: the first rank's choice is everybody's.
+  TRESTLE_ASSIGN_OR_RETURN(const auto all, comm_.AllGather(kStarting, *newest));
+  const std::string& found = all.front();
   const auto warm = [&]() -> Status {
-    TRESTLE_ASSIGN_OR_RETURN(const std::string found, FindCheckpoint(fs_, path));
     TRESTLE_ASSIGN_OR_RETURN(const auto checkpoint, CheckpointReader::Open(fs_, found));
+    std::set<std::string> wanted;
+    for (const TableSpec& spec : plan_.tables) {
+      for (const TableEntry& entry : checkpoint->manifest().tables()) {
+        if (entry.name() != spec.name) continue;
+        const bool same = entry.dim() == spec.dim && entry.optimizer() == OptimizerName(spec) &&
+                          entry.seed() == spec.seed;
+        (same ? taken : left) += " " + spec.name;
+        if (same) wanted.insert(spec.name);
+      }
+    }
+    if (wanted.empty()) {
+      return {StatusCode::kInvalidConfig,
+              found + ": none of its tables has the name, dim, optimizer and seed of one here" +
+                  (left.empty() ? "" : "; the name alone:" + left)};
+    }
     return RestoreTables(
-        *checkpoint,
-        [&](const std::string& name) {
-          for (const TableEntry& entry : checkpoint->manifest().tables()) {
-            for (const TableSpec& spec : plan_.tables) {
-              if (entry.name() != name || spec.name != name) continue;
-              if (entry.dim() != spec.dim || entry.optimizer() != OptimizerName(spec)) return false;
-              tables += " " + name;
-              return true;
-            }
-          }
-          return false;
-        },
-        node_.get());
+        *checkpoint, [&](const std::string& table) { return wanted.contains(table); }, node_.get());
   };
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, warm()));
-  progress_->Say("warm start from " + path + ": tables" + tables);
-  divergences_.push_back("step 0: warm start from " + path + ":" + tables);
+  progress_->Say("warm start from " + path + ": tables" + taken +
+                 (left.empty() ? "" : "; not, for another dim, optimizer or seed:" + left));
+  divergences_.push_back("step 0: warm start from " + path + ":" + taken);
   return {};
 }
 

@@ -98,7 +98,7 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
   if (!lookup.ok()) return lookup.status();
   const AgreedHeader& agreed = (*lookup)->header();
   const bool too_many = agreed.rejected > options_.max_bad_rows;
-  if (too_many && !reader_.first_reject().empty()) *local = TooManyBadRows(agreed.rejected);
+  if (too_many && prepared.ledger.rejected > 0) *local = TooManyBadRows(agreed.rejected);
   if (agreed.action == Action::kEndPass) {
     if (!too_many) return std::optional<PreparedStep>();
     // Seen with the last header of the pass: one more tells every rank.
@@ -113,9 +113,10 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
 
 // All workers see the count; those that met a bad row say which, and the lowest of them is heard.
 Status StepQueue::TooManyBadRows(int64_t rejected) const {
-  return {StatusCode::kInvalidData, reader_.first_reject() + " (" + std::to_string(rejected) +
-                                        " bad rows; data.max_bad_rows allows " +
-                                        std::to_string(options_.max_bad_rows) + ")"};
+  const std::string& here = reader_.first_reject();
+  return {StatusCode::kInvalidData,
+          (here.empty() ? "rejected before this start" : here) + " (" + std::to_string(rejected) +
+              " bad rows; data.max_bad_rows allows " + std::to_string(options_.max_bad_rows) + ")"};
 }
 
 }  // namespace trestle

@@ -43,7 +43,7 @@ class StepQueue {
     int64_t first_step = 1;                // number of the pass's first step
     int64_t max_bad_rows = 0;              // over all workers
     std::function<bool()> stop_requested;  // whether Ctrl-C was seen here; may be empty
-    Ledger before = {};                         // of this worker, before the pass's first step
+    Ledger before = {};                    // of this worker, before the pass's first step
   };
 
   // Starts the thread. Borrows client and reader.

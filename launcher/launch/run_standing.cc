@@ -33,11 +33,11 @@ Result<int64_t> LastLoggedStep(FileSystem& fs, const std::string& path) {
 
 }  // namespace
 
-Result<RunStanding> ReadRunStanding(FileSystem& fs, const std::string& run_folder) {
+Result<RunStanding> ReadRunStanding(FileSystem& fs, const std::string& run_folder,
+                                    const std::string& checkpoints) {
   RunStanding standing;
-  TRESTLE_ASSIGN_OR_RETURN(const auto checkpoints,
-                           ListCheckpoints(fs, run_folder + "/checkpoints"));
-  for (const FoundCheckpoint& found : checkpoints) {  // oldest first
+  TRESTLE_ASSIGN_OR_RETURN(const auto all, ListCheckpoints(fs, checkpoints));
+  for (const FoundCheckpoint& found : all) {  // oldest first
     if (!found.complete) continue;
     standing.checkpoint = found.name.ToString();
     standing.checkpoint_step = found.name.step;

@@ -22,6 +22,7 @@ struct RunStanding {
 };
 
 // A folder that does not exist yet is a run that stands at its beginning.
-Result<RunStanding> ReadRunStanding(FileSystem& fs, const std::string& run_folder);
+Result<RunStanding> ReadRunStanding(FileSystem& fs, const std::string& run_folder,
+                                    const std::string& checkpoints);
 
 }  // namespace trestle

@@ -110,9 +110,11 @@ Status VerifyFile(FileSystem& fs, const std::string& path, const FileEntry& entr
   return CheckHash(path, "", entry.xxh3_128(), hasher.Hex());
 }
 
-// No file or folder but those that the manifest lists.
+// No file or folder but those that the manifest lists, and what is left of a manifest that was
+// being written again when the job or its disk broke.
 Status CheckNoOthers(FileSystem& fs, const std::string& folder, const Manifest& manifest) {
-  std::map<std::string, std::set<std::string>> listed = {{"", {kManifestName}}};
+  std::map<std::string, std::set<std::string>> listed = {
+      {"", {kManifestName, std::string(kManifestName) + ".tmp"}}};
   for (const FileEntry& file : manifest.files()) {
     const std::filesystem::path name(file.name());
     listed[name.parent_path().string()].insert(name.filename().string());

@@ -64,7 +64,8 @@ bool CheckpointWriter::Due() const {
 }
 
 CheckpointVotes CheckpointWriter::Votes() const {
-  return {begun_.load() + (Due() ? 1u : 0u), written_.load()};
+  const uint32_t begun = begun_.load();  // first: see Begin
+  return {begun + (Due() ? 1u : 0u), written_.load()};
 }
 
 Result<std::optional<CheckpointReport>> CheckpointWriter::AtBoundary(const AgreedHeader& header,
@@ -80,10 +81,12 @@ Result<std::optional<CheckpointReport>> CheckpointWriter::AtBoundary(const Agree
 }
 
 void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
+  // What makes it due goes before it counts as begun: a vote in between asks for this one, not for
+  // one more.
   due_by_steps_ = false;
   requested_ = false;
-  const uint32_t number = ++begun_;
   last_begun_ns_ = clock_.Now().count();
+  const uint32_t number = ++begun_;
 
   in_flight_ = std::make_unique<InFlight>();
   InFlight& flight = *in_flight_;
@@ -106,6 +109,8 @@ void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
   }
   std::vector<NamedTensor> dense;
   if (leads()) {
+    // An epoch that closes while this is written is not in it: its cursor stands before.
+    *flight.manifest.mutable_ledger() = options_.facts.ledger();
     dense = CopyDense(*backend_);
     flight.manifest.set_dense_digest(backend_->Digest());
     for (const NamedTensor& tensor : dense) {
@@ -139,19 +144,26 @@ Result<CheckpointReport> CheckpointWriter::Complete() {
   }
   if (BreaksTheJob(report.failure)) return report.failure;
   report.seconds = Seconds(clock_.Now() - flight->begun);
-  if (!report.failure.ok()) {
-    if (leads()) report.cleanup = RemoveCheckpoint(fs_, options_.folder + "/" + known.name());
-    return report;
-  }
+  if (leads()) report.cleanup = CleanUp(report);
+  // No rank begins the next one before: half written, it is like what goes, and where one has
+  // failed at the last step it even has its name.
+  TRESTLE_RETURN_IF_ERROR(comm_.Barrier(op));
+  if (!report.failure.ok()) return report;
   ++complete_;
   if (!leads()) newest_ = known;  // the leader has all of it
   deltas_since_full_ = report.full ? 0 : deltas_since_full_ + 1;
   if (report.full) base_ = newest_;
-  if (leads()) {
-    report.cleanup =
-        RemoveOldCheckpoints(fs_, options_.folder, options_.policy.retention, options_.attempt, "");
-  }
   return report;
+}
+
+// What no longer counts goes. The leader's.
+Status CheckpointWriter::CleanUp(const CheckpointReport& report) {
+  if (report.failure.ok()) {
+    return RemoveOldCheckpoints(fs_, options_.folder, options_.policy.retention, options_.attempt,
+                                "");
+  }
+  const std::string path = options_.folder + "/" + report.name;
+  return fs_.Exists(path) ? RemoveCheckpoint(fs_, path) : Status();
 }
 
 // The ranks' parts meet on the leader, which writes the MANIFEST.
@@ -174,6 +186,7 @@ Status CheckpointWriter::WriteManifestOfAll(const std::vector<std::string>& part
   all.set_finished(mine.finished());
   all.set_dense_digest(mine.dense_digest());
   all.mutable_dense()->Swap(mine.mutable_dense());
+  all.mutable_ledger()->Swap(mine.mutable_ledger());
   all.set_base(mine.base());
   all.set_base_step(mine.base_step());
   if (!mine.base().empty()) {

@@ -52,7 +52,7 @@ struct CheckpointReport {
   int64_t snapshot_peak_bytes = 0;
   double waited_seconds = 0;  // steps that waited for snapshot memory
   Status failure;             // OK: it is complete
-  Status cleanup;             // older checkpoints that should have gone but stay, and why
+  Status cleanup;  // what should have gone but stays, and why: older ones, or a failed one
 };
 
 class CheckpointWriter {
@@ -78,7 +78,7 @@ class CheckpointWriter {
   // Asks for a checkpoint at the next boundary (SIGUSR1); on any rank.
   void Request() { requested_.store(true, std::memory_order_relaxed); }
 
-  // An epoch was closed. The leader's.
+  // An epoch was closed: for checkpoints that begin from now on. The leader's.
   void AddLedgerEntry(const LedgerEntry& entry) { *options_.facts.add_ledger() = entry; }
 
   // After the step of `header`. `cursor` on workers: sums that the trainer has for this worker
@@ -98,6 +98,7 @@ class CheckpointWriter {
   bool Due() const;
   void Begin(const Cursor& cursor, bool finished);
   Result<CheckpointReport> Complete();
+  Status CleanUp(const CheckpointReport& report);
   Status MakeComplete(const Manifest& mine, CheckpointReport* report);
   Status WriteManifestOfAll(const std::vector<std::string>& parts, CheckpointReport* report);
   Status Restate(const Cursor& cursor, bool finished);

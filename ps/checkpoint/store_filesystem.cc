@@ -2,12 +2,14 @@
 
 #include <arrow/buffer.h>
 #include <arrow/filesystem/filesystem.h>
+#ifdef TRESTLE_ARROW_S3
+#include <arrow/filesystem/s3fs.h>
+#endif
 #include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 #include <arrow/status.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -124,6 +126,14 @@ class Store final : public FileSystem {
 class StoreFileSystem final : public FileSystem {
  public:
   explicit StoreFileSystem(FileSystem& beneath) : beneath_(beneath) {}
+#ifdef TRESTLE_ARROW_S3
+  // S3 has threads, which must end before the process does; it does not start again after that.
+  ~StoreFileSystem() override {
+    const bool used = stores_.contains("s3://");
+    stores_.clear();
+    if (used) (void)arrow::fs::EnsureS3Finalized();
+  }
+#endif
 
   Result<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
     TRESTLE_ASSIGN_OR_RETURN(FileSystem* const fs, Of(path));
@@ -190,7 +200,6 @@ class StoreFileSystem final : public FileSystem {
     std::lock_guard lock(mutex_);
     std::unique_ptr<Store>& store = stores_[prefix];
     if (!store) {
-      TRESTLE_RETURN_IF_ERROR(Load(prefix));
       auto opened = arrow::fs::FileSystemFromUri(path);
       if (!opened.ok()) {
         return Status(StatusCode::kUnsupported,
@@ -199,22 +208,6 @@ class StoreFileSystem final : public FileSystem {
       store = std::make_unique<Store>(*std::move(opened), prefix);
     }
     return store.get();
-  }
-
-  // Arrow keeps S3 in a library of its own.
-  static Status Load([[maybe_unused]] const std::string& prefix) {
-#ifdef TRESTLE_ARROW_S3
-    if (prefix != "s3://") return {};
-    static std::once_flag once;
-    static Status loaded;
-    std::call_once(once, [&] {
-      loaded = FromArrow(arrow::fs::LoadFileSystemFactories(TRESTLE_ARROW_S3), prefix);
-      std::atexit(arrow::fs::EnsureFinalized);  // it has threads, which must end before the process
-    });
-    return loaded;
-#else
-    return {};
-#endif
   }
 
   FileSystem& beneath_;

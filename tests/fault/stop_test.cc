@@ -98,7 +98,8 @@ TEST(Stop, AFreshRunInTheSameFolderHasTheNewestModelAndContinuesTheLog) {
   const SmallJob small;
   const std::string config = small.Config();
   const JobResult first = RunTrestle({3, true, {"train", config, "--set", "train.seed=1"}});
-  const JobResult second = RunTrestle({2, true, {"train", config, "--fresh", "--set", "cluster.servers=1"}});
+  const JobResult second =
+      RunTrestle({2, true, {"train", config, "--fresh", "--set", "cluster.servers=1"}});
   const JobResult third = RunTrestle({1, false, {"train", config, "--fresh"}});
   for (const JobResult* run : {&first, &second, &third}) {
     EXPECT_EQ(run->process.exit_code, 0) << run->process.output;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "launcher/launch/launch.h"
 #include "launcher/launch/output_watch.h"
 #include "launcher/launch/run_standing.h"
 #include "tests/support/temp_dir.h"
@@ -22,7 +23,6 @@ namespace trestle {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 class Launch : public testing::Test {
  protected:
@@ -201,6 +201,32 @@ TEST_F(Launch, WhatOutlivesMpirunIsKilledBeforeTheNextStart) {
   EXPECT_EQ(Starts(), 2);
 }
 
+// A real one does that now and then when a rank dies in MPI_Init.
+TEST_F(Launch, AnMpirunThatForgetsToEndIsKilled) {
+  LaunchOptions options;
+  options.command = {"bash", "-c",
+                     "mkdir " + dir_.Join("first") +
+                         " || exit 0\n"  // the second start is fine
+                         "kill -9 $BASHPID & exec sleep 1000"};
+  options.run_folder = dir_.Join("run");
+  options.restarts = 1;
+  options.first_wait = std::chrono::milliseconds(1);
+  options.longest_end = std::chrono::milliseconds(400);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(trestle::Launch(FileSystem::Local(), options), 0);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, HasSubstr("bash does not end although its processes are dead: it is killed\n"));
+  EXPECT_THAT(said, HasSubstr("bash was killed by signal 9 (Killed) after step 0; "));
+}
+
+TEST_F(Launch, AnMpirunThatStartsSlowlyIsLeftAlone) {
+  LaunchOptions options;
+  options.command = {"sleep", "1"};
+  options.run_folder = dir_.Join("run");
+  options.longest_end = std::chrono::milliseconds(100);
+  EXPECT_EQ(trestle::Launch(FileSystem::Local(), options), 0);
+}
+
 TEST_F(Launch, TheJobEndsWithItsSupervisor) {
   Process process(
       Supervise("echo pid $$\n"
@@ -261,7 +287,7 @@ TEST(OutputWatch, ForgetsLongLines) {
 TEST(RunStanding, IsTheNewestCompleteCheckpointAndTheLastStepOfTheNewestStart) {
   const TempDir dir;
   FileSystem& fs = FileSystem::Local();
-  RunStanding standing = *ReadRunStanding(fs, dir.Join("run"));
+  RunStanding standing = *ReadRunStanding(fs, dir.Join("run"), dir.Join("run/checkpoints"));
   EXPECT_EQ(standing.checkpoint, "");
   EXPECT_EQ(standing.last_step, 0);
 
@@ -272,7 +298,7 @@ TEST(RunStanding, IsTheNewestCompleteCheckpointAndTheLastStepOfTheNewestStart) {
             "{\"event\":\"start\"}\n{\"event\":\"train\",\"step\":70}\n"
             "{\"event\":\"tra\n"
             "{\"event\":\"start\"}\n");
-  standing = *ReadRunStanding(fs, dir.Join("run"));
+  standing = *ReadRunStanding(fs, dir.Join("run"), dir.Join("run/checkpoints"));
   EXPECT_EQ(standing.checkpoint, "step-00000020.2") << "later attempts come after earlier ones";
   EXPECT_EQ(standing.last_step, 20) << "the newest start has told of no step yet";
   EXPECT_EQ(standing.lost(), 0);
@@ -281,7 +307,7 @@ TEST(RunStanding, IsTheNewestCompleteCheckpointAndTheLastStepOfTheNewestStart) {
   for (int i = 0; i < 100'000; ++i)
     log += "{\"event\":\"train\",\"step\":" + std::to_string(i) + "}\n";
   dir.Write("run/metrics.jsonl", log);
-  EXPECT_EQ(ReadRunStanding(fs, dir.Join("run"))->last_step, 99'999);
+  EXPECT_EQ(ReadRunStanding(fs, dir.Join("run"), dir.Join("run/checkpoints"))->last_step, 99'999);
 }
 
 }  // namespace

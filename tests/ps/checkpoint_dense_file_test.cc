@@ -119,6 +119,7 @@ TEST(DenseFile, TellsAFailureAtEveryCall) {
                                             RandomTensor(random, "small", 3, 3)};
   bool failed = true;
   int64_t call = 1;
+  std::string told;
   for (; failed; ++call) {
     TempDir dir;
     FaultFileSystem fs(FileSystem::Local(), {.fail_call = call, .only_once = true});
@@ -127,8 +128,10 @@ TEST(DenseFile, TellsAFailureAtEveryCall) {
     ASSERT_EQ(entry.ok(), !failed);
     if (failed) {
       EXPECT_THAT(entry.status().ToString(), HasSubstr(kDenseFileName));
+      told += entry.status().ToString();
     }
   }
+  EXPECT_THAT(told, HasSubstr("(sync "));
   EXPECT_GT(call, 6) << "create, three appends, sync, close";
 }
 

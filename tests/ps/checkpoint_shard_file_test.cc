@@ -255,6 +255,7 @@ TEST_F(ShardFile, TellsAFailureAtEveryCall) {
     ASSERT_TRUE(entry.ok());
     bool failed = true;
     int64_t call = 1;
+    std::string told;
     for (; failed; ++call) {
       FaultFileSystem fs(fs_, {.fail_call = call, .only_once = true, .short_write = 100});
       const Status status = reading ? Read(fs, table, *entry, 0, kPartitions).status()
@@ -264,7 +265,9 @@ TEST_F(ShardFile, TellsAFailureAtEveryCall) {
       if (!failed) break;
       EXPECT_EQ(status.code(), StatusCode::kIoError);
       EXPECT_THAT(status.ToString(), HasSubstr(entry->name()));
+      told += status.ToString();
     }
+    EXPECT_THAT(told, HasSubstr(reading ? "(read " : "(sync "));
     EXPECT_GT(call, 5);
   }
 }

@@ -130,6 +130,10 @@ class Worker {
     std::function<void(StepHeader*)> header = [](StepHeader*) {};
     std::function<Status(Action, int64_t)> keys = [](Action, int64_t) { return Status(); };
     std::function<Status(int64_t)> compute = [](int64_t) { return Status(); };
+    // After a training step.
+    std::function<Status(const AgreedHeader&)> boundary = [](const AgreedHeader&) {
+      return Status();
+    };
   };
 
   Worker(const Plan& plan, Client& client, int index, int count, ThreadPool& pool, Hooks hooks)
@@ -232,7 +236,7 @@ class Worker {
     auto pushed = client_.Push(lookup, false, hooks_.compute(header.step));
     TRESTLE_RETURN_IF_ERROR(pushed.status());
     outcome.applied.push_back(pushed->applied);
-    return {};
+    return hooks_.boundary(header);
   }
 
   const Plan& plan_;

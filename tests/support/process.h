@@ -45,6 +45,7 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   pid_t pid() const { return pid_; }
+  const std::string& output() const { return output_; }  // as far as it was waited for
   // Blocks until the output so far contains `text`. False when the program ended first or the time
   // is up.
   bool WaitForOutput(std::string_view text, Seconds timeout = Seconds(120));

@@ -17,9 +17,15 @@ class SmallJob {
   static constexpr int64_t kRows = 4000;
 
   SmallJob() {
-    WriteParquet(dir_.Join("train.parquet"), Columns(kRows, 0), 1000);
+    WriteRows("train.parquet", kRows, 0);
     // Users and items that training never saw among them, the same ones in many rows.
-    WriteParquet(dir_.Join("test.parquet"), Columns(1500, 40), 1000);
+    WriteRows("test.parquet", 1500, 40);
+  }
+
+  // Rows of the same columns; `offset` moves users and items. Returns the path.
+  std::string WriteRows(const std::string& name, int64_t rows, int64_t offset) const {
+    WriteParquet(dir_.Join(name), Columns(rows, offset), 1000);
+    return dir_.Join(name);
   }
 
   std::string Config(const std::string& more = "") const {
@@ -42,7 +48,7 @@ class SmallJob {
   std::string train_file() const { return dir_.Join("train.parquet"); }
   const TempDir& dir() const { return dir_; }
 
- private:
+  // Of a file of so many rows, with ids from `offset` on.
   static std::vector<FileColumn> Columns(int64_t rows, int64_t offset) {
     std::vector<int64_t> user, item, click;
     std::vector<double> price;
@@ -61,6 +67,7 @@ class SmallJob {
             {"click", Int64s(click)}};
   }
 
+ private:
   TempDir dir_{"job"};
 };
 

@@ -13,6 +13,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -152,6 +153,7 @@ class TrainingJob {
   };
   int full_table_rank = -1;  // whose tables refuse pull number full_table_pull
   int full_table_pull = 0;
+  std::function<void(Node&)> prepare = [](Node&) {};  // every rank's, before the first step
   // What a worker does between its start and Stop.
   std::function<Status(Trainer&, RankState&, Outcome*)> drive;
 
@@ -169,8 +171,8 @@ class TrainingJob {
     return text.ok() ? *text : text.status().ToString();
   }
   std::string train_file() const { return dir_.Join("train.parquet"); }
-  // A label that no row may have, in one row.
-  void SpoilLabel(int64_t row) { Write("train.parquet", kRows, 3, 0, row); }
+  // A label that no row may have, in these rows.
+  void SpoilLabels(const std::set<int64_t>& rows) { Write("train.parquet", kRows, 3, 0, rows); }
 
   Outcome Run(const JobShape& shape) {
     Outcome outcome;
@@ -227,14 +229,14 @@ class TrainingJob {
 
  private:
   void Write(const std::string& name, int64_t rows, int64_t period, int64_t offset,
-             int64_t bad_row = -1) {
+             const std::set<int64_t>& bad_rows = {}) {
     std::vector<int64_t> user, item, label;
     std::vector<double> price;
     std::vector<std::vector<int64_t>> history;
     for (int64_t i = 0; i < rows; ++i) {
       user.push_back(i * 5 % 41 + offset);
       item.push_back(offset ? 500 + i % 3 : i * 7 % 53);
-      label.push_back(i == bad_row ? 2 : period > 0 && i % period == 0);
+      label.push_back(bad_rows.contains(i) ? 2 : period > 0 && i % period == 0);
       price.push_back(0.25 * static_cast<double>(i % 11));
       history.emplace_back();
       for (int64_t h = 0; h < i % 5; ++h) history.back().push_back((i * 3 + h) % 53);
@@ -277,6 +279,7 @@ class TrainingJob {
     ThreadPool pool(shape.threads);
     auto node = MakeNode(comm, MakeNodeOptions(roles, comm.rank().value), &pool);
     CHECK(node.ok()) << node.status().ToString();
+    prepare(**node);
     Outcome own;
     const Status status =
         (*node)->is_worker() ? RunWorker(comm, roles, shape, pool, **node, &own) : (*node)->Serve();

@@ -237,7 +237,7 @@ TEST(Trainer, AReaderThatFailsOnOneRankEndsEveryRank) {
   for (const JobShape& shape : kShapes) {
     SCOPED_TRACE(Name(shape));
     TrainingJob job;
-    job.SpoilLabel(200);
+    job.SpoilLabels({200});
     FaultFileSystem full(FileSystem::Local(), {.fail_call = 1});
     job.files = [&](int) -> FileSystem& { return full; };
     job.options = [](int, TrainerOptions* o) { o->max_bad_rows = 1; };
@@ -267,7 +267,7 @@ TEST(Trainer, TooManyBadRowsEndEveryRankAndNameTheFirst) {
   for (const JobShape& shape : kShapes) {
     SCOPED_TRACE(Name(shape));
     TrainingJob job;
-    job.SpoilLabel(200);
+    job.SpoilLabels({200});
     job.drive = TrainingJob::TrainTwice;
     ExpectAllFail(job.Run(shape), StatusCode::kInvalidData, "row 200: ");
   }
@@ -275,7 +275,7 @@ TEST(Trainer, TooManyBadRowsEndEveryRankAndNameTheFirst) {
 
 TEST(Trainer, BadRowsWithinTheLimitLeaveHolesAndTheSameBits) {
   TrainingJob job;
-  job.SpoilLabel(200);
+  job.SpoilLabels({200});
   job.options = [](int, TrainerOptions* o) { o->max_bad_rows = 1; };
   job.drive = TrainingJob::TrainTwice;
   const auto reference = job.Run({1, 0, 1});
