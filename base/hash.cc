@@ -8,11 +8,8 @@
 namespace trestle {
 namespace {
 
-// Inverse of x ^= x >> shift.
-uint64_t UnXorShift(uint64_t x, int shift) {
-  for (uint64_t y = x >> shift; y != 0; y >>= shift) x ^= y;
-  return x;
-}
+// Inverse of x ^= x >> shift, for shifts from 22 to 31.
+uint64_t UnXorShift(uint64_t x, int shift) { return x ^ x >> shift ^ x >> 2 * shift; }
 
 }  // namespace
 

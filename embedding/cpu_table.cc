@@ -20,6 +20,7 @@ constexpr size_t kMinParallel = 4096;
 
 constexpr size_t kPullStages = 4;  // ask for index lines, read them, settle the rest, copy rows
 constexpr int kLineFloats = 16;
+constexpr size_t kInsertAhead = 16;
 
 // Always inlined: g++ 12 drops calls of a function that only prefetches, as if it did nothing.
 [[gnu::always_inline]] inline void PrefetchRow(const float* row, int floats) {
@@ -27,6 +28,13 @@ constexpr int kLineFloats = 16;
 }
 [[gnu::always_inline]] inline void PrefetchRowToWrite(float* row, int floats) {
   for (int d = 0; d < floats; d += kLineFloats) __builtin_prefetch(row + d, 1);
+}
+
+// The new row's number, or kAbsent if there is no memory.
+uint32_t TryCreate(Segment* segment, uint64_t mixed) try {
+  return segment->Create(mixed);
+} catch (const std::bad_alloc&) {
+  return KeyIndex::kAbsent;
 }
 
 struct InOrder {
@@ -218,19 +226,17 @@ void CpuTable::Resolve(const PullCall& call, size_t element, Group* group, size_
 }
 
 // The new row's place; null floats if there is no memory.
-RowPlace CpuTable::Create(uint64_t mixed, Key key, SnapshotLog* log, RowHandle* handle) try {
+RowPlace CpuTable::Create(uint64_t mixed, Key key, SnapshotLog* log, RowHandle* handle) {
   Segment& segment = segments_[handle->segment];
   {
     const auto lock = log ? log->LockIndex(handle->segment) : std::unique_lock<std::mutex>();
-    handle->row = segment.Create(mixed);
+    handle->row = TryCreate(&segment, mixed);
   }
   if (handle->absent()) return {nullptr, nullptr};
   const RowPlace place = segment.At(handle->row);
   FillInitialWeights(initializer_, spec_.seed, key.value, dim_, place.floats);
   std::fill_n(place.floats + dim_, state_width_, initial_state_);
   return place;
-} catch (const std::bad_alloc&) {
-  return {nullptr, nullptr};
 }
 
 void CpuTable::FillUnseen(Key key, float* weights) const {
@@ -302,28 +308,66 @@ void CpuTable::PushPart(const PushCall& call, const Optimizer& optimizer, size_t
   }
 }
 
-Status CpuTable::Insert(const RowView& row) {
-  if (static_cast<int>(row.weights.size()) != dim_ ||
-      static_cast<int>(row.state.size()) != state_width_) {
-    return Status(StatusCode::kCorrupt,
-                  "table " + spec_.name + ": the row of key " + std::to_string(row.key.value) +
-                      " has " + std::to_string(row.weights.size()) + " weights and " +
-                      std::to_string(row.state.size()) + " floats of state; the table has " +
-                      std::to_string(dim_) + " and " + std::to_string(state_width_));
-  }
+Status CpuTable::Insert(std::span<const RowView> rows) {
   CHECK(!log()) << "Insert during a snapshot";
-  const uint64_t mixed = Mix64(row.key.value);
-  RowHandle handle{Segment::Of(mixed), segments_[Segment::Of(mixed)].index().Find(mixed)};
-  if (!handle.absent()) {
-    return Status(StatusCode::kCorrupt, "table " + spec_.name + ": key " +
-                                            std::to_string(row.key.value) + " is there twice");
+  NotInserted first;
+  std::mutex mutex;
+  const auto part = [&](size_t n, const auto& order) {
+    const NotInserted failed = InsertPart(rows, n, order);
+    std::lock_guard lock(mutex);
+    if (failed.element < first.element) first = failed;
+  };
+  try {
+    Spread(
+        rows.size(), [&](size_t i) { return Segment::Of(Mix64(rows[i].key.value)); }, part);
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
   }
-  const RowPlace place = Create(mixed, row.key, nullptr, &handle);
-  if (!place.floats) return OutOfMemory();
-  std::copy(row.weights.begin(), row.weights.end(), place.floats);
-  std::copy(row.state.begin(), row.state.end(), place.floats + dim_);
-  *place.counters = {row.occurrences, row.samples, row.last_step};
-  return Ok();
+  if (first.element == NotInserted::kNone) return Ok();
+  return Explain(rows[first.element], first.cause);
+}
+
+template <class Order>
+CpuTable::NotInserted CpuTable::InsertPart(std::span<const RowView> rows, size_t n,
+                                           const Order& order) {
+  using Cause = NotInserted::Cause;
+  for (size_t i = 0; i < n; ++i) {
+    const uint64_t ahead = Mix64(rows[order(std::min(i + kInsertAhead, n - 1))].key.value);
+    __builtin_prefetch(segments_[Segment::Of(ahead)].index().HomeLine(ahead), 1);
+
+    const RowView& row = rows[order(i)];
+    if (static_cast<int>(row.weights.size()) != dim_ ||
+        static_cast<int>(row.state.size()) != state_width_) {
+      return {order(i), Cause::kWidth};
+    }
+    const uint64_t mixed = Mix64(row.key.value);
+    Segment& segment = segments_[Segment::Of(mixed)];
+    if (segment.index().Find(mixed) != KeyIndex::kAbsent) return {order(i), Cause::kTwice};
+    const uint32_t number = TryCreate(&segment, mixed);
+    if (number == KeyIndex::kAbsent) return {order(i), Cause::kMemory};
+    const RowPlace place = segment.At(number);
+    std::memcpy(place.floats, row.weights.data(), row.weights.size_bytes());
+    std::memcpy(place.floats + dim_, row.state.data(), row.state.size_bytes());
+    *place.counters = {row.occurrences, row.samples, row.last_step};
+  }
+  return {};
+}
+
+Status CpuTable::Explain(const RowView& row, NotInserted::Cause cause) const {
+  const std::string key = "key " + std::to_string(row.key.value);
+  switch (cause) {
+    case NotInserted::Cause::kWidth:
+      return Status(StatusCode::kCorrupt,
+                    "table " + spec_.name + ": the row of " + key + " has " +
+                        std::to_string(row.weights.size()) + " weights and " +
+                        std::to_string(row.state.size()) + " floats of state; the table has " +
+                        std::to_string(dim_) + " and " + std::to_string(state_width_));
+    case NotInserted::Cause::kTwice:
+      return Status(StatusCode::kCorrupt, "table " + spec_.name + ": " + key + " is there twice");
+    case NotInserted::Cause::kMemory:
+      break;
+  }
+  return OutOfMemory();
 }
 
 }  // namespace trestle::embedding

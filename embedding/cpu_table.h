@@ -47,7 +47,8 @@ class CpuTable final : public EmbeddingTable {
   Status ForEachRow(uint32_t begin_partition, uint32_t end_partition,
                     const std::function<Status(const RowView&)>& visit) const override;
   Result<std::unique_ptr<TableSnapshot>> Snapshot(std::shared_ptr<SnapshotMemory> memory) override;
-  Status Insert(const RowView& row) override;
+  using EmbeddingTable::Insert;
+  Status Insert(std::span<const RowView> rows) override;
   uint64_t Digest() const override;
 
  private:
@@ -93,6 +94,16 @@ class CpuTable final : public EmbeddingTable {
   // part(n, order) once for all elements, or for each segment's on the pool.
   template <class SegmentOf, class Part>
   void Spread(size_t n, const SegmentOf& segment_of, const Part& part);
+
+  // The first element of a part that could not be inserted, and why.
+  struct NotInserted {
+    static constexpr size_t kNone = ~size_t{0};
+    size_t element = kNone;
+    enum class Cause { kWidth, kTwice, kMemory } cause = Cause::kMemory;
+  };
+  template <class Order>
+  NotInserted InsertPart(std::span<const RowView> rows, size_t n, const Order& order);
+  Status Explain(const RowView& row, NotInserted::Cause cause) const;
 
   RowPlace Create(uint64_t mixed, Key key, SnapshotLog* log, RowHandle* handle);
   void FillUnseen(Key key, float* weights) const;

@@ -85,8 +85,9 @@ class SnapshotLog {
       });
     }
   }
-  // Copies the rows as they were at the mark, and passes them.
-  void Read(std::span<const RowEntry> entries, RowCopies* copies);
+  // Copies the rows as they were at the mark, and passes them. Prefetches `next`, those of the next
+  // call.
+  void Read(std::span<const RowEntry> entries, std::span<const RowEntry> next, RowCopies* copies);
   // Nobody reads any more: a Push that waits goes on.
   void End();
 

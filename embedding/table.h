@@ -114,8 +114,10 @@ class EmbeddingTable {
   virtual Result<std::unique_ptr<TableSnapshot>> Snapshot(
       std::shared_ptr<SnapshotMemory> memory) = 0;
 
-  // Creates the row as given, for loading. kCorrupt if the key is there already or widths differ.
-  virtual Status Insert(const RowView& row) = 0;
+  // Creates rows as given, for loading: many at once, since most of the time is waiting for memory.
+  // kCorrupt if a key is there already or widths differ; some of the others are then created.
+  virtual Status Insert(std::span<const RowView> rows) = 0;
+  Status Insert(const RowView& row) { return Insert(std::span(&row, 1)); }
 
   // Sum (mod 2^64) of HashRow over the rows: order-free, so equal for equal contents however
   // sharded; the digest of a table is the sum over its shards.

@@ -10,19 +10,22 @@ constexpr size_t kPieceBytes = size_t{1} << 20;
 }  // namespace
 
 Result<std::unique_ptr<AtomicFile>> AtomicFile::Create(FileSystem& fs, const std::string& path) {
-  TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(path + ".tmp"));
-  return std::unique_ptr<AtomicFile>(new AtomicFile(fs, path, std::move(file)));
+  const std::string temporary = fs.AppearsWhole(path) ? path : path + ".tmp";
+  TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(temporary));
+  return std::unique_ptr<AtomicFile>(new AtomicFile(fs, path, temporary, std::move(file)));
 }
 
-AtomicFile::AtomicFile(FileSystem& fs, std::string path, std::unique_ptr<WritableFile> file)
-    : fs_(fs), path_(std::move(path)), file_(std::move(file)) {}
+AtomicFile::AtomicFile(FileSystem& fs, std::string path, std::string temporary,
+                       std::unique_ptr<WritableFile> file)
+    : fs_(fs), path_(std::move(path)), temporary_(std::move(temporary)), file_(std::move(file)) {}
 
 AtomicFile::~AtomicFile() {
   if (!file_) return;
   file_ = nullptr;
+  if (temporary_ == path_) return;  // never was
   // The error that left it unfinished is on its way to the user; that its rest stays too adds
   // nothing they could do.
-  static_cast<void>(fs_.Remove(temporary()));
+  static_cast<void>(fs_.Remove(temporary_));
 }
 
 Status AtomicFile::Append(const void* data, size_t bytes) {
@@ -41,7 +44,7 @@ Status AtomicFile::Commit() {
   TRESTLE_RETURN_IF_ERROR(Flush());
   TRESTLE_RETURN_IF_ERROR(file_->Sync());
   TRESTLE_RETURN_IF_ERROR(file_->Close());
-  TRESTLE_RETURN_IF_ERROR(fs_.Rename(temporary(), path_));
+  if (temporary_ != path_) TRESTLE_RETURN_IF_ERROR(fs_.Rename(temporary_, path_));
   file_ = nullptr;
   const std::string folder = std::filesystem::path(path_).parent_path().string();
   return fs_.SyncDirectory(folder.empty() ? "." : folder);

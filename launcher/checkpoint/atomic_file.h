@@ -1,5 +1,6 @@
 // A file that appears whole or not at all: written as "<path>.tmp", in pieces of 1 MiB, synced and
-// renamed by Commit. One that is destroyed before is removed.
+// renamed by Commit. One that is destroyed before is removed. In an object store, where a file is
+// there whole once it was closed, it is written under its own name: a rename would copy it.
 //
 // Thread safety: one thread. Ownership: the filesystem must outlive it. Errors: kIoError.
 #pragma once
@@ -28,12 +29,13 @@ class AtomicFile {
   Status Commit();
 
  private:
-  AtomicFile(FileSystem& fs, std::string path, std::unique_ptr<WritableFile> file);
-  std::string temporary() const { return path_ + ".tmp"; }
+  AtomicFile(FileSystem& fs, std::string path, std::string temporary,
+             std::unique_ptr<WritableFile> file);
   Status Flush();
 
   FileSystem& fs_;
   const std::string path_;
+  const std::string temporary_;         // path_ where that appears whole
   std::unique_ptr<WritableFile> file_;  // null once committed
   std::string piece_;
   int64_t bytes_ = 0;

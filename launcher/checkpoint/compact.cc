@@ -77,10 +77,11 @@ Status CheckTarget(FileSystem& fs, const CheckpointReader& delta, const std::str
             delta.path() + ": a full checkpoint already; copy its folder if you need another"};
   }
   if (!fs.Exists(folder)) return {};
-  return {StatusCode::kInvalidConfig,
-          folder +
-              ": exists; choose another --output, or remove it if it was left by a compact "
-              "that ended early"};
+  const bool whole = fs.Exists(folder + "/" + kManifestName);
+  const char* what = whole ? ": exists; choose another --output"
+                           : ": exists, incomplete; remove it if a compact that ended early left "
+                             "it, or choose another --output";
+  return {StatusCode::kInvalidConfig, folder + what};
 }
 
 }  // namespace

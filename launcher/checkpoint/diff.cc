@@ -3,25 +3,19 @@
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "launcher/checkpoint/commands.h"
 #include "launcher/checkpoint/diff_config.h"
 #include "launcher/checkpoint/diff_tables.h"
 #include "launcher/checkpoint/facts.h"
 #include "launcher/checkpoint/text.h"
+#include "launcher/format.h"
 
 namespace trestle {
 namespace {
 
 // The name of each part and what is to say of it.
 using Lines = std::vector<std::pair<std::string, std::string>>;
-
-std::string NumberText(double value) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.6g", value);
-  return text;
-}
 
 const TableEntry* FindTable(const Manifest& manifest, const std::string& name) {
   const auto& tables = manifest.tables();
@@ -47,7 +41,7 @@ std::string TableText(const TableDiff& diff) {
   AddCount(diff.last_step, "last_step", &in);
   text += "; rows that differ in " + in;
   if (diff.weights == 0) return text;
-  return text + "; largest difference of weights " + NumberText(diff.weight.value) + " (key " +
+  return text + "; largest difference of weights " + Format("%.6g", diff.weight.value) + " (key " +
          std::to_string(static_cast<uint64_t>(diff.weight.at)) + ")";
 }
 
@@ -108,7 +102,7 @@ std::string TensorText(const NamedTensor& a, const NamedTensor& b) {
   }
   if (diff.values == 0) return "";
   return CountText(diff.values) + " of " + CountText(static_cast<int64_t>(a.values.size())) +
-         " values differ; largest difference " + NumberText(diff.value) + " at [" +
+         " values differ; largest difference " + Format("%.6g", diff.value) + " at [" +
          std::to_string(diff.at / a.cols) + ", " + std::to_string(diff.at % a.cols) + "]";
 }
 

@@ -59,6 +59,9 @@ Status NoCompleteOne(const std::string& path, const std::string& folder, size_t 
 Result<std::string> CheckpointsFolder(FileSystem& fs, const std::string& path) {
   const std::string folder = WithoutSlashes(path);
   if (!fs.Exists(folder)) {
+    // A store that cannot be reached is no folder that does not exist.
+    const Status listed = fs.List(folder).status();
+    if (!listed.ok() && listed.code() != StatusCode::kNotFound) return listed;
     return NotFound(folder + ": no such folder; relative paths start in the folder that trestle " +
                     "was started in");
   }

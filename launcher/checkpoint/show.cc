@@ -3,6 +3,7 @@
 #include "launcher/checkpoint/facts.h"
 #include "launcher/checkpoint/find.h"
 #include "launcher/checkpoint/text.h"
+#include "launcher/format.h"
 #include "ps/checkpoint/manifest.h"
 
 namespace trestle {
@@ -29,7 +30,8 @@ std::string EpochLine(const Cursor& c) {
 std::string RunLine(const RunFacts& r) {
   return CountText(r.workers(), "worker") + ", " + CountText(r.servers(), "server") +
          (r.dedicated() ? " (dedicated)" : "") + ", " + CountText(r.threads(), "thread") + ", " +
-         CountText(r.lanes(), "lane") + ", " + r.instruction_set() + ", " + r.device();
+         CountText(r.lanes(), "lane") + ", instruction set " + r.instruction_set() + ", device " +
+         r.device();
 }
 
 int64_t DenseValues(const Manifest& m) {
@@ -59,7 +61,7 @@ void PrintTables(const Manifest& m, std::ostream& out) {
   TextTable text("lrlrrl", {"TABLE", "DIM", "OPTIMIZER", "STATE", "ROWS", "DIGEST"});
   for (const TableEntry& t : m.tables()) {
     text.Add({t.name(), std::to_string(t.dim()), t.optimizer(), std::to_string(t.state_width()),
-              CountText(t.rows()), HexText(t.digest())});
+              CountText(t.rows()), Hex(t.digest())});
   }
   out << "\ntables\n";
   text.Print(out, "  ");
@@ -81,7 +83,7 @@ void PrintFiles(const Manifest& m, std::ostream& out) {
 void PrintInputs(const Manifest& m, std::ostream& out) {
   TextTable text("lrl", {"INPUT", "ROWS", "FINGERPRINT"});
   for (const InputFileEntry& f : m.inputs()) {
-    text.Add({f.path(), CountText(f.rows()), HexText(f.fingerprint())});
+    text.Add({f.path(), CountText(f.rows()), Hex(f.fingerprint())});
   }
   out << "\ninputs of the segment\n";
   text.Print(out, "  ");
@@ -97,7 +99,7 @@ void PrintLedger(const Manifest& m, std::ostream& out) {
   for (const LedgerEntry& e : m.ledger()) {
     text.Add({std::to_string(e.segment()), std::to_string(e.epoch()),
               CountText(e.first_step() + 1) + " to " + CountText(e.last_step()),
-              CountText(e.rows_read()), CountText(e.rows_rejected()), HexText(e.hash())});
+              CountText(e.rows_read()), CountText(e.rows_rejected()), Hex(e.hash())});
   }
   text.Print(out, "  ");
 }

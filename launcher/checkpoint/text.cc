@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
+
+#include "launcher/format.h"
 
 namespace trestle {
 
@@ -27,15 +28,7 @@ std::string BytesText(int64_t bytes) {
   double value = static_cast<double>(bytes) / 1000;
   size_t unit = 0;
   for (; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.1f %s", value, kUnits[unit]);
-  return text;
-}
-
-std::string HexText(uint64_t value) {
-  char text[17];
-  std::snprintf(text, sizeof(text), "%016lx", value);
-  return text;
+  return Format("%.1f %s", value, kUnits[unit]);
 }
 
 TextTable::TextTable(std::string alignment, std::vector<std::string> header)

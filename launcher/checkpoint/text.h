@@ -13,7 +13,6 @@ namespace trestle {
 std::string CountText(int64_t count);                          // "1,234,567"
 std::string CountText(int64_t count, const std::string& one);  // "1 row", "1,234 rows"
 std::string BytesText(int64_t bytes);                          // "999 B", "5.6 MB": powers of 1000
-std::string HexText(uint64_t value);                           // 16 digits
 
 // Cells in columns as wide as their widest cell; the last column is not padded.
 class TextTable {

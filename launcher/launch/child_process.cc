@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -68,10 +69,13 @@ ProcessState StateOf(const std::filesystem::path& proc) {
   return found;
 }
 
-// Those of the session that still run; its dead, which became children of ours, are reaped. A pid
-// that names a session is not given to a new process.
-std::vector<pid_t> RunningIn(pid_t session) {
-  std::vector<pid_t> found;
+// The processes of a session. (A pid that names a session is not given to a new process.)
+struct Session {
+  std::vector<pid_t> running, dead;  // dead: not reaped yet
+};
+
+Session ProcessesOf(pid_t session) {
+  Session found;
   std::error_code error;
   std::filesystem::directory_iterator it("/proc", error);
   for (; !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
@@ -79,12 +83,8 @@ std::vector<pid_t> RunningIn(pid_t session) {
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     const ProcessState process = StateOf(it->path());
     if (process.session != session) continue;
-    const pid_t pid = std::stoi(name);
-    if (process.state != 'Z' && process.state != 'X') {
-      found.push_back(pid);
-    } else if (pid != session) {  // the child itself is for Reap
-      ::waitpid(pid, nullptr, WNOHANG);
-    }
+    const bool dead = process.state == 'Z' || process.state == 'X';
+    (dead ? found.dead : found.running).push_back(std::stoi(name));
   }
   return found;
 }
@@ -146,14 +146,26 @@ ProcessEnd ChildProcess::Reap() {
   return {WEXITSTATUS(status), 0};
 }
 
+ChildProcess::Others ChildProcess::CountOthers() const {
+  const Session session = ProcessesOf(pid_);
+  const auto count = [&](const std::vector<pid_t>& pids) {
+    return static_cast<int>(pids.size() - std::count(pids.begin(), pids.end(), pid_));
+  };
+  return {count(session.running), count(session.dead)};
+}
+
 int ChildProcess::KillSession() const {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (true) {
     // Again each time: one that was just being started is found in the next round.
-    const std::vector<pid_t> running = RunningIn(pid_);
-    for (const pid_t pid : running) ::kill(pid, SIGKILL);
-    if (running.empty() || std::chrono::steady_clock::now() > deadline) {
-      return static_cast<int>(running.size());
+    const Session session = ProcessesOf(pid_);
+    for (const pid_t pid : session.running) ::kill(pid, SIGKILL);
+    // Orphans of a dead child are ours to reap (Launch adopts them); the child is Reap's.
+    for (const pid_t pid : session.dead) {
+      if (pid != pid_) ::waitpid(pid, nullptr, WNOHANG);
+    }
+    if (session.running.empty() || std::chrono::steady_clock::now() > deadline) {
+      return static_cast<int>(session.running.size());
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

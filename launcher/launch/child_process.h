@@ -46,8 +46,14 @@ class ChildProcess {
   void Signal(int signal) const;
   // Waits for its end, which end_fd() announces; call it once.
   ProcessEnd Reap();
-  // Kills what it left running and waits until it is gone, 10 s at most (a process deep in a disk
-  // operation dies when that ends). How many still were there then.
+  // Of its session, besides itself: processes that run, and dead ones that it has not reaped.
+  struct Others {
+    int running = 0;
+    int dead = 0;
+  };
+  Others CountOthers() const;
+  // Kills all that runs of its session and waits until it is gone, 10 s at most (a process deep in
+  // a disk operation dies when that ends). How many still were there then.
   int KillSession() const;
 
  private:

@@ -82,8 +82,36 @@ void PassOn(SignalQueue& signals, const ChildProcess& child, Start* start) {
   child.Signal(signal);
 }
 
-Result<Start> RunOnce(const std::vector<std::string>& command, SignalQueue& signals) {
-  TRESTLE_ASSIGN_OR_RETURN(const auto child, ChildProcess::Start(command));
+// Watches for a child that has nothing left to wait for and does not end.
+class StuckWatch {
+ public:
+  StuckWatch(const ChildProcess& child, std::chrono::milliseconds longest)
+      : child_(child), longest_(longest) {}
+
+  // How often Check is to be called.
+  std::chrono::milliseconds interval() const { return longest_ / 4; }
+  // `told`: its output said that one of its processes died.
+  bool Check(bool told) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < interval()) return false;
+    last_ = now;
+    const ChildProcess::Others others = child_.CountOthers();
+    had_some_ = had_some_ || told || others.running + others.dead > 0;
+    if (!had_some_ || others.running > 0) alone_since_ = now;
+    return now - alone_since_ >= longest_;
+  }
+
+ private:
+  const ChildProcess& child_;
+  const std::chrono::milliseconds longest_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point alone_since_ = last_;
+  bool had_some_ = false;
+};
+
+Result<Start> RunOnce(const LaunchOptions& options, SignalQueue& signals) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto child, ChildProcess::Start(options.command));
+  StuckWatch stuck(*child, options.longest_end);
   Start start;
   Relay out(child->out(), STDOUT_FILENO), err(child->err(), STDERR_FILENO);
   // As long as the job takes: deadlines are those of its ranks.
@@ -92,7 +120,7 @@ Result<Start> RunOnce(const std::vector<std::string>& command, SignalQueue& sign
                         {out.from(), POLLIN, 0},
                         {err.from(), POLLIN, 0},
                         {child->end_fd(), POLLIN, 0}};
-    if (::poll(watched, 4, -1) < 0) {
+    if (::poll(watched, 4, static_cast<int>(stuck.interval().count())) < 0) {
       PCHECK(errno == EINTR);
       continue;
     }
@@ -100,6 +128,10 @@ Result<Start> RunOnce(const std::vector<std::string>& command, SignalQueue& sign
     out.Pump(&start.watch);
     err.Pump(&start.watch);
     if (watched[3].revents != 0) break;
+    if (!stuck.Check(!start.watch.died().empty())) continue;
+    Say(options.command[0] + " does not end although its processes are dead: it is killed");
+    child->KillSession();
+    break;
   }
   start.end = child->Reap();
   // Ranks that outlive their mpirun would hold the run's folder.
@@ -179,7 +211,7 @@ class Supervisor {
   Result<int> Run() {
     for (int starts = 1;; ++starts) {
       const int64_t before = Standing().checkpoint_step;
-      TRESTLE_ASSIGN_OR_RETURN(const Start start, RunOnce(options_.command, signals_));
+      TRESTLE_ASSIGN_OR_RETURN(const Start start, RunOnce(options_, signals_));
       const int code = start.end.ShellCode();
       if (code == 0) return code;
       const RunStanding& after = Standing();

@@ -6,10 +6,10 @@
 //   trestle: launch: rank 3 on node7 was killed by signal 9 (Killed) after step 1234; the last good
 //   checkpoint is step-00001200.1, 34 steps are lost; start 2 of at most 11 in 1 s
 //
-// Not tried again: a failure that another start would meet again (codes 2 config, 3 data, 4 not
-// found, 12 unsupported) and a stop that was asked for (130). SIGINT, SIGTERM and SIGUSR2 are
-// passed on to the command and end the supervision with code 130 once it has ended; SIGUSR1 is only
-// passed on.
+// An mpirun that does not end although all its processes are dead is killed. Not tried again: a
+// failure that another start would meet again (codes 2 config, 3 data, 4 not found, 12 unsupported)
+// and a stop that was asked for (130). SIGINT, SIGTERM and SIGUSR2 are passed on to the command and
+// end the supervision with code 130 once it has ended; SIGUSR1 is only passed on.
 //
 // Thread safety: the main thread of a process without others, since signals are for the process.
 // Collective: no. Errors: printed; the returned number is the process's exit code.
@@ -34,6 +34,9 @@ struct LaunchOptions {
   // that wrote a checkpoint further on.
   std::chrono::milliseconds first_wait{1000};
   std::chrono::milliseconds longest_wait{60'000};
+  // How long mpirun may go on after the last of its processes is dead. (Open MPI 4.1's can wait for
+  // itself for ever when a rank is killed while the others are still in MPI_Init.)
+  std::chrono::milliseconds longest_end{10'000};
 };
 
 // Runs the command until it succeeds, fails for good, or is stopped. Its exit code, as a shell

@@ -17,8 +17,6 @@
 namespace trestle {
 namespace {
 
-using Visitor = std::function<Status(const RowView&)>;
-
 constexpr int64_t kReadBytes = 4 << 20;
 
 std::string ManifestPath(const std::string& folder) { return folder + "/" + kManifestName; }
@@ -90,7 +88,8 @@ Result<std::unique_ptr<CheckpointReader>> OpenBase(FileSystem& fs, const std::st
 
 // The rows of the manifest's own files.
 Status ReadOwnRows(FileSystem& fs, const std::string& folder, const Manifest& manifest,
-                   const TableEntry& table, uint32_t begin, uint32_t end, const Visitor& visit) {
+                   const TableEntry& table, uint32_t begin, uint32_t end,
+                   const RowsVisitor& visit) {
   for (const FileEntry* file : FilesOf(manifest, table.name())) {
     if (file->end_partition() <= begin || file->begin_partition() >= end) continue;
     TRESTLE_RETURN_IF_ERROR(
@@ -154,7 +153,16 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(FileSystem& fs,
 }
 
 Status CheckpointReader::ForEachRow(const std::string& table, uint32_t begin_partition,
-                                    uint32_t end_partition, const Visitor& visit) const {
+                                    uint32_t end_partition,
+                                    const std::function<Status(const RowView&)>& visit) const {
+  return ForEachRows(table, begin_partition, end_partition, [&](std::span<const RowView> rows) {
+    for (const RowView& row : rows) TRESTLE_RETURN_IF_ERROR(visit(row));
+    return Status();
+  });
+}
+
+Status CheckpointReader::ForEachRows(const std::string& table, uint32_t begin_partition,
+                                     uint32_t end_partition, const RowsVisitor& visit) const {
   const TableEntry* entry = FindTable(manifest_, table);
   if (entry == nullptr) {
     return {StatusCode::kNotFound, "checkpoint " + path_ + " has no table " + table};
@@ -165,17 +173,23 @@ Status CheckpointReader::ForEachRow(const std::string& table, uint32_t begin_par
   // Both are in the order of the mixed key, so one walk finds what the delta has newer.
   std::vector<uint64_t> newer;
   TRESTLE_RETURN_IF_ERROR(ReadOwnRows(fs_, path_, manifest_, *entry, begin_partition, end_partition,
-                                      [&](const RowView& row) {
-                                        newer.push_back(Mix64(row.key.value));
-                                        return visit(row);
+                                      [&](std::span<const RowView> rows) {
+                                        for (const RowView& row : rows) {
+                                          newer.push_back(Mix64(row.key.value));
+                                        }
+                                        return visit(rows);
                                       }));
   auto next = newer.begin();
+  std::vector<RowView> others;
   return ReadOwnRows(fs_, base_->path_, base_->manifest_, *entry, begin_partition, end_partition,
-                     [&](const RowView& row) {
-                       const uint64_t mixed = Mix64(row.key.value);
-                       while (next != newer.end() && *next < mixed) ++next;
-                       const bool is_newer = next != newer.end() && *next == mixed;
-                       return is_newer ? Status() : visit(row);
+                     [&](std::span<const RowView> rows) {
+                       others.clear();
+                       for (const RowView& row : rows) {
+                         const uint64_t mixed = Mix64(row.key.value);
+                         while (next != newer.end() && *next < mixed) ++next;
+                         if (next == newer.end() || *next != mixed) others.push_back(row);
+                       }
+                       return visit(others);
                      });
 }
 

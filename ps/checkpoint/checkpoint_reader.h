@@ -17,6 +17,7 @@
 #include "embedding/table.h"
 #include "ps/checkpoint/dense_file.h"
 #include "ps/checkpoint/manifest.pb.h"
+#include "ps/checkpoint/shard_file.h"
 
 namespace trestle {
 
@@ -34,6 +35,9 @@ class CheckpointReader {
   // checkpoint has no such table.
   Status ForEachRow(const std::string& table, uint32_t begin_partition, uint32_t end_partition,
                     const std::function<Status(const RowView&)>& visit) const;
+  // The same rows, many at a time: for EmbeddingTable::Insert.
+  Status ForEachRows(const std::string& table, uint32_t begin_partition, uint32_t end_partition,
+                     const RowsVisitor& visit) const;
   Result<std::vector<NamedTensor>> Dense() const;
 
   // Reads every byte of every file of the chain: checksums, sizes, no file too many, and that the

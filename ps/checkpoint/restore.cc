@@ -13,10 +13,10 @@ Status RestoreTables(const CheckpointReader& checkpoint,
   for (EmbeddingTable* table : node->tables()) {
     const std::string& name = table->spec().name;
     if (!wanted(name)) continue;
-    TRESTLE_RETURN_IF_ERROR(
-        checkpoint.ForEachRow(name, ShardBegin(server, node->server_count()),
-                              ShardBegin(server + 1, node->server_count()),
-                              [table](const RowView& row) { return table->Insert(row); }));
+    TRESTLE_RETURN_IF_ERROR(checkpoint.ForEachRows(
+        name, ShardBegin(server, node->server_count()),
+        ShardBegin(server + 1, node->server_count()),
+        [table](std::span<const RowView> rows) { return table->Insert(rows); }));
   }
   return {};
 }

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "base/filesystem.h"
@@ -40,10 +41,14 @@ struct ShardFileSpec {
 // another server's partitions or of other widths.
 Result<FileEntry> WriteShardFile(FileSystem& fs, const ShardFileSpec& spec, const RowSource& rows);
 
-// Visits the rows of partitions [begin, end). `entry` is the manifest's; dim and state_width are
-// the table's: kInvalidConfig if the file has others.
+// Gets rows, some thousands at a time. They are good for the call.
+using RowsVisitor = std::function<Status(std::span<const RowView>)>;
+
+// Visits the rows of partitions [begin, end), batch by batch; the next batch is read and verified
+// on another thread meanwhile. `entry` is the manifest's; dim and state_width are the table's:
+// kInvalidConfig if the file has others.
 Status ReadShardFile(FileSystem& fs, const std::string& folder, const FileEntry& entry, int dim,
                      int state_width, uint32_t begin_partition, uint32_t end_partition,
-                     const std::function<Status(const RowView&)>& visit);
+                     const RowsVisitor& visit);
 
 }  // namespace trestle

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 #include <utility>
 
 #include "base/partition.h"
@@ -120,7 +121,7 @@ Status CheckSchema(const std::string& path, const FileEntry& entry, int dim, int
 class BatchRows {
  public:
   BatchRows(const arrow::RecordBatch& batch, int dim, int state_width)
-      : rows_(batch.num_rows()), state_(static_cast<size_t>(state_width)) {
+      : rows_(batch.num_rows()), state_width_(static_cast<size_t>(state_width)) {
     const int columns = batch.num_columns();
     keys_ = Values<uint64_t>(batch, 0);
     weights_ = {Floats(batch, 1), static_cast<size_t>(dim)};
@@ -131,18 +132,25 @@ class BatchRows {
     occurrences_ = Values<uint64_t>(batch, columns - 3);
     samples_ = Values<uint64_t>(batch, columns - 2);
     last_steps_ = Values<int64_t>(batch, columns - 1);
+    if (slots_.size() > 1) state_.resize(static_cast<size_t>(rows_) * state_width_);
+    views_.reserve(static_cast<size_t>(rows_));
   }
 
-  int64_t rows() const { return rows_; }
-  Key key(int64_t row) const { return Key{keys_[row]}; }
-
-  RowView Row(int64_t row) {
-    return {.key = key(row),
-            .weights = weights_.Row(row),
-            .state = State(row),
-            .occurrences = occurrences_[row],
-            .samples = samples_[row],
-            .last_step = last_steps_[row]};
+  // Those of partitions [begin, end). The views are this object's.
+  std::span<const RowView> Views(uint32_t begin, uint32_t end) {
+    views_.clear();
+    for (int64_t row = 0; row < rows_; ++row) {
+      const Key key{keys_[row]};
+      const uint32_t partition = PartitionOf(key);
+      if (partition < begin || partition >= end) continue;
+      views_.push_back({.key = key,
+                        .weights = weights_.Row(row),
+                        .state = State(row),
+                        .occurrences = occurrences_[row],
+                        .samples = samples_[row],
+                        .last_step = last_steps_[row]});
+    }
+    return views_;
   }
 
  private:
@@ -165,13 +173,14 @@ class BatchRows {
   // One slot is a span of its column; several are put together.
   std::span<const float> State(int64_t row) {
     if (slots_.size() == 1) return slots_[0].Row(row);
-    float* to = state_.data();
+    float* const state = state_.data() + static_cast<size_t>(row) * state_width_;
+    float* to = state;
     for (const FloatRows& slot : slots_) {
       const auto from = slot.Row(row);
       std::memcpy(to, from.data(), from.size_bytes());
       to += from.size();
     }
-    return state_;
+    return {state, state_width_};
   }
 
   const int64_t rows_;
@@ -181,7 +190,9 @@ class BatchRows {
   const int64_t* last_steps_;
   FloatRows weights_;
   std::vector<FloatRows> slots_;
-  std::vector<float> state_;
+  const size_t state_width_;
+  std::vector<float> state_;  // of all rows, if there are several slots
+  std::vector<RowView> views_;
 };
 
 Result<std::shared_ptr<arrow::RecordBatch>> ReadBatch(FileSystem& fs, const std::string& path,
@@ -207,19 +218,26 @@ Result<std::shared_ptr<arrow::RecordBatch>> ReadBatch(FileSystem& fs, const std:
 
 Status ReadShardFile(FileSystem& fs, const std::string& folder, const FileEntry& entry, int dim,
                      int state_width, uint32_t begin_partition, uint32_t end_partition,
-                     const std::function<Status(const RowView&)>& visit) {
+                     const RowsVisitor& visit) {
   const std::string path = folder + "/" + entry.name();
   TRESTLE_ASSIGN_OR_RETURN(const ShardFrame frame, ReadFrame(fs, path, entry));
   TRESTLE_RETURN_IF_ERROR(CheckSchema(path, entry, dim, state_width, *frame.schema));
-  for (const BatchEntry& range : frame.batches) {
-    if (range.last_partition < begin_partition || range.first_partition >= end_partition) continue;
-    TRESTLE_ASSIGN_OR_RETURN(const auto batch, ReadBatch(fs, path, frame, range));
+  std::vector<const BatchEntry*> wanted;
+  for (const BatchEntry& batch : frame.batches) {
+    if (batch.last_partition < begin_partition || batch.first_partition >= end_partition) continue;
+    wanted.push_back(&batch);
+  }
+  // A future waits for its thread where it is dropped, so what the thread uses outlives it.
+  const auto read = [&](size_t i) {
+    return std::async([&, i] { return ReadBatch(fs, path, frame, *wanted[i]); });
+  };
+  std::future<Result<std::shared_ptr<arrow::RecordBatch>>> next;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    TRESTLE_ASSIGN_OR_RETURN(const auto batch,
+                             i == 0 ? ReadBatch(fs, path, frame, *wanted[0]) : next.get());
+    if (i + 1 < wanted.size()) next = read(i + 1);
     BatchRows rows(*batch, dim, state_width);
-    for (int64_t row = 0; row < rows.rows(); ++row) {
-      const uint32_t partition = PartitionOf(rows.key(row));
-      if (partition < begin_partition || partition >= end_partition) continue;
-      TRESTLE_RETURN_IF_ERROR(visit(rows.Row(row)));
-    }
+    TRESTLE_RETURN_IF_ERROR(visit(rows.Views(begin_partition, end_partition)));
   }
   return {};
 }

@@ -18,6 +18,7 @@
 // Usage: checkpoint_bench [--rows N] [--folder DIR] [--snapshot-mb N] [--rounds N]
 //        default 10000000, a folder in the working one that is removed at the end, 512, 3
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,6 +33,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <unordered_set>
 #include <vector>
 
@@ -76,6 +78,17 @@ T Must(Result<T> result) {
 double Now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
+double ThreadSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+// Of all threads.
+double ProcessSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
 double Median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
   return values[values.size() / 2];
@@ -105,12 +118,16 @@ class Training {
   // Computes as long as the table's part of a step takes now, kDenseTimes over, from here on.
   void Calibrate() {
     std::vector<double> table, dense;
-    for (int i = 0; i < 50; ++i) table.push_back(Step());
+    for (int i = 0; i < kStepsBefore; ++i) {
+      const double begin = ThreadSeconds();
+      Step();
+      table.push_back(ThreadSeconds() - begin);
+    }
     dense_rounds_ = 1000;
-    for (int i = 0; i < 20; ++i) {
-      const double begin = Now();
+    for (int i = 0; i < kStepsBefore; ++i) {
+      const double begin = ThreadSeconds();
       Dense();
-      dense.push_back(Now() - begin);
+      dense.push_back(ThreadSeconds() - begin);
     }
     with_dense_ = static_cast<int>(dense_rounds_ * kDenseTimes * Median(table) / Median(dense));
     dense_rounds_ = 0;
@@ -296,7 +313,14 @@ class Bench {
   }
 
   void WriteAlone() {
-    const double seconds = Write([](const auto& start, const auto&) { start(); });
+    double cpu = 0;
+    const double seconds = Write([&](const auto& start, const auto& over) {
+      cpu = ProcessSeconds();
+      start();
+      while (!over()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      cpu = ProcessSeconds() - cpu;
+    });
+    Note("write alone, CPU ns a row", NsARow(cpu));
     Note("write alone, MB/s", MegabytesASecond(seconds));
   }
 
@@ -322,12 +346,13 @@ class Bench {
     if (cold) Drop();
     const double read = Read();
     if (cold) Drop();
-    const double begin = Now();
+    const double begin = Now(), cpu = ProcessSeconds();
     auto reader = Must(CheckpointReader::Open(FileSystem::Local(), checkpoint_));
     auto loaded = MakeTable(&pool_);
-    Must(reader->ForEachRow("bench", 0, kPartitions,
-                            [&](const RowView& row) { return loaded->Insert(row); }));
+    Must(reader->ForEachRows("bench", 0, kPartitions,
+                             [&](std::span<const RowView> rows) { return loaded->Insert(rows); }));
     const double load = Now() - begin;
+    Note(state + "load, CPU ns a row", NsARow(ProcessSeconds() - cpu));
     if (loaded->Digest() != reader->manifest().tables(0).digest()) {
       Fail("the loaded table has another digest");
     }
@@ -358,6 +383,9 @@ class Bench {
 
   double MegabytesASecond(double seconds) const {
     return static_cast<double>(bytes_) / 1e6 / seconds;
+  }
+  double NsARow(double seconds) const {
+    return 1e9 * seconds / static_cast<double>(table_->rows());
   }
   void Note(const std::string& name, double value) { figures_[name].push_back(value); }
 

@@ -11,6 +11,7 @@
 
 #include "launcher/checkpoint/commands.h"
 #include "ps/checkpoint/checkpoint_reader.h"
+#include "ps/checkpoint/store_filesystem.h"
 #include "tests/launcher/checkpoint_model.h"
 #include "tests/support/fault_filesystem.h"
 #include "tests/support/temp_dir.h"
@@ -221,6 +222,29 @@ TEST_F(CheckpointExport, WhatIsDamagedIsNotExported) {
   EXPECT_EQ(status.code(), StatusCode::kCorrupt) << status.ToString();
   EXPECT_THAT(status.ToString(), HasSubstr(shard));
   EXPECT_FALSE(fs_.Exists(dir_.Join("out/user/weights.npy")));
+}
+
+// Arrow's mock of a store, where a file is there once it was closed.
+TEST_F(CheckpointExport, FromAndToAnObjectStore) {
+  const auto store = MakeStoreFileSystem(fs_);
+  const std::string folder = "mock://bucket/run/checkpoints";
+  WriteCheckpoint(*store, folder, SmallModel(10), kBase, 2);
+  WriteCheckpoint(*store, folder, model_, kDelta, 3, &kBase);
+  std::ostringstream out;
+  for (const std::string output : {"mock://bucket/out", "mock://bucket/full"}) {
+    ASSERT_TRUE(store->MakeDirectories(output).ok());
+  }
+  for (const std::string& output : {std::string("mock://bucket/out"), dir_.Join("out")}) {
+    const Status status =
+        ExportCommand(*store, "mock://bucket/run", {"npy", output, {"item"}, false}, out);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    const std::string weights = store->Read(output + "/item/weights.npy").value();
+    EXPECT_EQ(ValuesOf<float>(weights, 128, weights.size()), WeightsInOrder(model_.tables[0]));
+    EXPECT_THAT(store->List(output + "/item").value(), ElementsAre("keys.npy", "weights.npy"));
+  }
+  const Status compacted = CompactCommand(*store, "mock://bucket/run", "mock://bucket/full", out);
+  ASSERT_TRUE(compacted.ok()) << compacted.ToString();
+  EXPECT_TRUE(DiffCommand(*store, path_, "mock://bucket/full", out).value()) << out.str();
 }
 
 class CheckpointCompact : public CheckpointExport {

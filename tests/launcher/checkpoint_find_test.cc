@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "launcher/checkpoint/find.h"
+#include "ps/checkpoint/store_filesystem.h"
 #include "tests/support/temp_dir.h"
 
 namespace trestle {
@@ -63,6 +64,11 @@ TEST_F(FindCheckpointTest, ErrorsTellWhatIsThere) {
   ExpectNotFound(Folder() + "/step-00000010.1", "newest complete one beside it is step-00000005.1");
   ExpectNotFound(Folder() + "/step-00000077.1",
                  "no such checkpoint; the newest complete one beside it is step-00000005.1");
+}
+
+TEST_F(FindCheckpointTest, AStoreThatCannotBeOpenedIsNotAMissingFolder) {
+  const auto found = FindCheckpoint(*MakeStoreFileSystem(FileSystem::Local()), "gopher://a/run");
+  EXPECT_EQ(found.status().code(), StatusCode::kUnsupported) << found.status().ToString();
 }
 
 }  // namespace

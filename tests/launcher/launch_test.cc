@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "launcher/launch/launch.h"
 #include "launcher/launch/output_watch.h"
 #include "launcher/launch/run_standing.h"
 #include "tests/support/temp_dir.h"
@@ -22,7 +23,6 @@ namespace trestle {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 class Launch : public testing::Test {
  protected:
@@ -199,6 +199,32 @@ TEST_F(Launch, WhatOutlivesMpirunIsKilledBeforeTheNextStart) {
                 "exit 0"));
   EXPECT_EQ(result.exit_code, 0) << result.output;
   EXPECT_EQ(Starts(), 2);
+}
+
+// A real one does that now and then when a rank dies in MPI_Init.
+TEST_F(Launch, AnMpirunThatForgetsToEndIsKilled) {
+  LaunchOptions options;
+  options.command = {"bash", "-c",
+                     "mkdir " + dir_.Join("first") +
+                         " || exit 0\n"  // the second start is fine
+                         "kill -9 $BASHPID & exec sleep 1000"};
+  options.run_folder = dir_.Join("run");
+  options.restarts = 1;
+  options.first_wait = std::chrono::milliseconds(1);
+  options.longest_end = std::chrono::milliseconds(400);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(trestle::Launch(FileSystem::Local(), options), 0);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, HasSubstr("bash does not end although its processes are dead: it is killed\n"));
+  EXPECT_THAT(said, HasSubstr("bash was killed by signal 9 (Killed) after step 0; "));
+}
+
+TEST_F(Launch, AnMpirunThatStartsSlowlyIsLeftAlone) {
+  LaunchOptions options;
+  options.command = {"sleep", "1"};
+  options.run_folder = dir_.Join("run");
+  options.longest_end = std::chrono::milliseconds(100);
+  EXPECT_EQ(trestle::Launch(FileSystem::Local(), options), 0);
 }
 
 TEST_F(Launch, TheJobEndsWithItsSupervisor) {

@@ -29,8 +29,9 @@ class ShardFile : public ::testing::Test {
                                      const FileEntry& entry, uint32_t begin, uint32_t end) {
     std::vector<PlainRow> rows;
     TRESTLE_RETURN_IF_ERROR(ReadShardFile(fs, dir_.path(), entry, table.dim, table.state_width(),
-                                          begin, end, [&](const RowView& row) {
-                                            rows.push_back(PlainRow::Of(row));
+                                          begin, end, [&](std::span<const RowView> views) {
+                                            for (const RowView& view : views)
+                                              rows.push_back(PlainRow::Of(view));
                                             return Status();
                                           }));
     return rows;
@@ -235,11 +236,12 @@ TEST_F(ShardFile, UnknownOptimizersHaveOneColumnOfState) {
       fs_, spec,
       [&](const std::function<Status(const RowView&)>& visit) { return visit(row.View()); });
   ASSERT_TRUE(entry.ok()) << entry.status().ToString();
-  const Status read =
-      ReadShardFile(fs_, dir_.path(), *entry, 2, 3, 0, kPartitions, [&](const RowView& r) {
-        EXPECT_TRUE(PlainRow::Of(r) == row);
-        return Status();
-      });
+  const Status read = ReadShardFile(fs_, dir_.path(), *entry, 2, 3, 0, kPartitions,
+                                    [&](std::span<const RowView> rows) {
+                                      EXPECT_EQ(rows.size(), 1u);
+                                      EXPECT_TRUE(PlainRow::Of(rows[0]) == row);
+                                      return Status();
+                                    });
   EXPECT_TRUE(read.ok()) << read.ToString();
 }
 

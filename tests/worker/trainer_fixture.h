@@ -108,7 +108,7 @@ class FullTable final : public EmbeddingTable {
   Result<std::unique_ptr<TableSnapshot>> Snapshot(std::shared_ptr<SnapshotMemory> memory) override {
     return table_->Snapshot(std::move(memory));
   }
-  Status Insert(const RowView& row) override { return table_->Insert(row); }
+  Status Insert(std::span<const RowView> rows) override { return table_->Insert(rows); }
   uint64_t Digest() const override { return table_->Digest(); }
 
  private:
