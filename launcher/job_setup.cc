@@ -165,6 +165,7 @@ Status Job::BuildParts() {
     if (TakeCheckpointRequest()) checkpoints_->Request();
     return checkpoints_->Votes();
   };
+  options.stop_requested = StopRequested;
   options.at_boundary = [this](const AgreedHeader& header) {
     return AtBoundary(header, 0, nullptr);
   };
