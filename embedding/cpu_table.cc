@@ -262,10 +262,7 @@ Status CpuTable::Push(std::span<const RowHandle> handles, std::span<const float>
         });
   };
   try {
-    if (const std::shared_ptr<SnapshotLog> snapshot = log()) {
-      const Status logged = snapshot->BeforePush(handles, pool_);
-      if (!logged.ok()) return logged.Wrap("table " + spec_.name);
-    }
+    if (const std::shared_ptr<SnapshotLog> snapshot = log()) snapshot->BeforePush(handles, pool_);
     std::visit(push, optimizer_);
   } catch (const std::bad_alloc&) {
     return OutOfMemory();  // of the log or Spread's order, before any row was touched

@@ -44,7 +44,7 @@ Result<std::shared_ptr<SnapshotLog>> SnapshotLog::Make(std::span<const Segment> 
                   "a snapshot of " + std::to_string(rows) + " rows needs " + std::to_string(bytes) +
                       " bytes beside before-images; of the " + std::to_string(memory->limit()) +
                       " bytes that snapshots may hold, " + std::to_string(memory->held()) +
-                      " are taken; allow them more");
+                      " are taken; raise checkpoint.snapshot_mb");
   }
   Mapping states(state_bytes);
   if (rows > 0 && !states.get()) {
@@ -93,20 +93,25 @@ void SnapshotLog::Lane::Change(uint32_t row, State state) {
   four.store(static_cast<uint8_t>(others | uint32_t{state} << shift), std::memory_order_release);
 }
 
-Status SnapshotLog::BeforePush(std::span<const RowHandle> handles, ThreadPool* pool) {
+void SnapshotLog::BeforePush(std::span<const RowHandle> handles, ThreadPool* pool) {
+  if (over_) return;
   const std::vector<RowHandle> untouched = Untouched(handles);
-  if (untouched.empty()) return Ok();
+  if (untouched.empty()) return;
   std::vector<uint32_t> images(untouched.size());
   const int64_t bytes = static_cast<int64_t>(images.size()) * image_bytes();
-  if (!memory_->Hold(bytes, over_)) return Ok();
+  if (!memory_->Hold(bytes, over_)) return GiveUp();
   if (!Prepare(untouched, images)) {
     memory_->Release(bytes);
-    return Status(StatusCode::kOutOfMemory, "the system has no memory for " +
-                                                std::to_string(images.size()) +
-                                                " before-images of a snapshot");
+    return GiveUp();
   }
   LogAll(untouched, images, pool);
-  return Ok();
+}
+
+// Rows change from here on without images: the reader must meet none of them. It looks at over_
+// whenever it has taken a lock.
+void SnapshotLog::GiveUp() {
+  over_ = true;
+  for (Lane& lane : lanes_) std::lock_guard lock(lane.mutex);
 }
 
 std::vector<RowHandle> SnapshotLog::Untouched(std::span<const RowHandle> handles) const {
@@ -164,8 +169,8 @@ bool SnapshotLog::Log(RowHandle handle, uint32_t image) {
   return true;
 }
 
-void SnapshotLog::Read(std::span<const RowEntry> entries, std::span<const RowEntry> next,
-                       RowCopies* copies) {
+Status SnapshotLog::Read(std::span<const RowEntry> entries, std::span<const RowEntry> next,
+                         RowCopies* copies) {
   for (const RowEntry& entry : next) {
     const Lane& lane = lanes_[entry.segment];
     __builtin_prefetch(lane.states + entry.row / 4, 1);
@@ -181,6 +186,7 @@ void SnapshotLog::Read(std::span<const RowEntry> entries, std::span<const RowEnt
       if (lock) lock.unlock();
       lock = std::unique_lock(lane.mutex);
     }
+    if (over_.load(std::memory_order_relaxed)) break;
     const State state = lane.StateOf(row);
     CHECK_NE(state, kPassed) << "a row of a snapshot is read twice";
     if (state == kUntouched) {
@@ -193,6 +199,10 @@ void SnapshotLog::Read(std::span<const RowEntry> entries, std::span<const RowEnt
   }
   if (lock) lock.unlock();
   Free(images);
+  if (!over_) return Ok();
+  return Status(StatusCode::kOutOfMemory,
+                "memory for rows that change while they are written ran out, and the disk was too "
+                "slow to wait for; raise checkpoint.snapshot_mb");
 }
 
 void SnapshotLog::Copy(const RowPlace& from, const RowPlace& to) const {
@@ -229,10 +239,10 @@ class CpuTableSnapshot final : public TableSnapshot {
             const size_t begin = std::min(i, entries.size());
             return entries.subspan(begin, std::min(kReadGroup, entries.size() - begin));
           };
-          log_->Read({}, group_at(0), &copies);
+          TRESTLE_RETURN_IF_ERROR(log_->Read({}, group_at(0), &copies));
           for (size_t i = 0; i < entries.size(); i += kReadGroup) {
             const auto group = group_at(i);
-            log_->Read(group, group_at(i + kReadGroup), &copies);
+            TRESTLE_RETURN_IF_ERROR(log_->Read(group, group_at(i + kReadGroup), &copies));
             for (size_t k = 0; k < group.size(); ++k) {
               TRESTLE_RETURN_IF_ERROR(visit(table_->View(group[k].mixed, copies.At(k))));
             }

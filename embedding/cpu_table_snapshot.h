@@ -72,7 +72,7 @@ class SnapshotLog {
     return std::unique_lock(lanes_[segment].mutex);
   }
   // Logs the rows that the reader still needs. Waits for memory before it touches any.
-  Status BeforePush(std::span<const RowHandle> handles, ThreadPool* pool);
+  void BeforePush(std::span<const RowHandle> handles, ThreadPool* pool);
 
   // Reading.
   // see(RowEntry) for each row of the snapshot.
@@ -87,7 +87,8 @@ class SnapshotLog {
   }
   // Copies the rows as they were at the mark, and passes them. Prefetches `next`, those of the next
   // call.
-  void Read(std::span<const RowEntry> entries, std::span<const RowEntry> next, RowCopies* copies);
+  // An error if the snapshot was given up.
+  Status Read(std::span<const RowEntry> entries, std::span<const RowEntry> next, RowCopies* copies);
   // Nobody reads any more: a Push that waits goes on.
   void End();
 
@@ -117,6 +118,7 @@ class SnapshotLog {
   int64_t image_bytes() const { return images_.bytes_each() + ImageIndex::kBytesEach; }
   std::vector<RowHandle> Untouched(std::span<const RowHandle> handles) const;
   bool Prepare(std::span<const RowHandle> handles, std::span<uint32_t> images);
+  void GiveUp();
   void LogAll(std::span<const RowHandle> handles, std::span<uint32_t> images, ThreadPool* pool);
   bool Log(RowHandle handle, uint32_t image);
   void Copy(const RowPlace& from, const RowPlace& to) const;

@@ -45,15 +45,15 @@ void SnapshotMemory::ReleaseFixed(int64_t bytes) {
 
 bool SnapshotMemory::Hold(int64_t bytes, const std::atomic<bool>& over) {
   std::unique_lock lock(mutex_);
-  const auto may_go_on = [&] { return over || Fits(bytes) || held_ == fixed_; };
+  const auto may_go_on = [&] { return over || given_up_ || Fits(bytes) || held_ == fixed_; };
   if (!may_go_on()) {
     const auto start = std::chrono::steady_clock::now();
     ++waiting_;
-    changed_.wait(lock, may_go_on);
+    given_up_ = !changed_.wait_for(lock, patience_, may_go_on) || given_up_;
     --waiting_;
     waited_ += std::chrono::steady_clock::now() - start;
   }
-  if (over) return false;
+  if (over || given_up_) return false;
   Add(bytes);
   return true;
 }

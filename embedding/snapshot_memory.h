@@ -3,7 +3,9 @@
 // until writers have passed rows that were logged. A Push that needs more than could ever be free
 // goes through when no image is held, and is the only thing that takes held() beyond limit().
 //
-// Thread safety: all methods. A writer never waits here, so a waiting Push always gets on.
+// Thread safety: all methods. A writer never waits here, so a waiting Push gets on as fast as the
+// disk does; where that takes longer than `patience`, the snapshots are given up, and not the step:
+// other ranks wait for it.
 #pragma once
 
 #include <atomic>
@@ -16,7 +18,9 @@ namespace trestle {
 
 class SnapshotMemory {
  public:
-  explicit SnapshotMemory(int64_t limit_bytes) : limit_(limit_bytes) {}
+  explicit SnapshotMemory(int64_t limit_bytes,
+                          std::chrono::nanoseconds patience = std::chrono::hours(24))
+      : limit_(limit_bytes), patience_(patience) {}
   SnapshotMemory(const SnapshotMemory&) = delete;
   SnapshotMemory& operator=(const SnapshotMemory&) = delete;
 
@@ -30,7 +34,8 @@ class SnapshotMemory {
   // What a snapshot holds from its mark to its end. Never waits; false: it does not fit.
   [[nodiscard]] bool HoldFixed(int64_t bytes);
   void ReleaseFixed(int64_t bytes);
-  // Images. Waits until `bytes` more fit, no image is held, or `over` is true. False: over.
+  // Images. Waits until `bytes` more fit, no image is held, or `over` is true. False: over, or it
+  // waited too long, now or before.
   [[nodiscard]] bool Hold(int64_t bytes, const std::atomic<bool>& over);
   void Release(int64_t bytes);
   void Wake();  // after `over` was set
@@ -40,10 +45,12 @@ class SnapshotMemory {
   bool Fits(int64_t bytes) const { return held_ + bytes <= limit_; }
 
   const int64_t limit_;
+  const std::chrono::nanoseconds patience_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   int64_t held_ = 0, fixed_ = 0, peak_ = 0;
   int waiting_ = 0;
+  bool given_up_ = false;
   std::chrono::nanoseconds waited_{0};
 };
 

@@ -4,9 +4,10 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <sstream>
 #include <string_view>
+
+#include "launcher/format.h"
 
 namespace trestle {
 namespace {
@@ -24,7 +25,6 @@ struct Difference {
   std::string kind;  // "modified"
   std::string path;  // "batch.lanes"
   std::string what;  // "batch.lanes: 16 -> 32"
-  bool Adds() const { return kind != "deleted"; }
 };
 
 // What says which rows a step reads.
@@ -49,7 +49,8 @@ Change Classify(const Difference& difference) {
     const bool fresh_rows = difference.what.find("initializer") != std::string::npos;
     return fresh_rows ? Change::kDivergence : Change::kRecorded;
   }
-  if (StartsWithAny(path, {"features", "model"}) && difference.Adds()) return Change::kNew;
+  // What is there keeps its place and meaning.
+  if (StartsWithAny(path, {"features", "model"}) && difference.kind == "added") return Change::kNew;
   return Change::kRefused;
 }
 
@@ -85,16 +86,12 @@ std::vector<Difference> DifferencesOf(const Config& then, const Config& now) {
 Result<Config> ConfigOf(const Manifest& checkpoint) {
   Config config;
   if (!google::protobuf::TextFormat::ParseFromString(checkpoint.config(), &config)) {
-    return Status(StatusCode::kCorrupt,
-                  checkpoint.name() + ": its config is not one that this program reads");
+    return Status(StatusCode::kUnsupported, checkpoint.name() +
+                                                ": its config is not one that this program reads; "
+                                                "use the program that wrote it, " +
+                                                checkpoint.program());
   }
   return config;
-}
-
-std::string Hex(uint64_t value) {
-  char text[17];
-  std::snprintf(text, sizeof(text), "%016lx", value);
-  return text;
 }
 
 // Tables that both have must hold rows that mean the same, and none may go.

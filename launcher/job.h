@@ -75,13 +75,14 @@ class Job {
   // Builds the parts and fills them.
   Status Start(const StartOptions& start);
   Status FillParts(const StartOptions& start);
+  std::string OfferGoodOnes(const std::string& damaged) const;
   Status Resume(const std::string& path, const StartOptions& start);
   Status WarmStart(const std::string& path);
   void BeginSegment();
   Status LoadModel(const std::string& path);  // for evaluation
   // Whether the checkpoint fits; then cursor_, ledger_ and facts_ are as it says.
   Status TakeOver(const Manifest& checkpoint, const StartOptions& start);
-  Status CheckRestored(const Manifest& checkpoint);  // digests
+  Status CheckRestored(const Manifest& checkpoint, bool new_layers);  // digests
   Status CountAttempt();  // and check that all ranks see the leader's folder
   Manifest MakeFacts() const;
   void MakeCheckpoints();

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include "launcher/format.h"
 #include "launcher/job.h"
@@ -124,6 +125,9 @@ Status Job::ShareStatistics() {
 
 Status Job::TakeRunFolder(const std::string& command) {
   TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(folder()));
+  // Its own name must be on disk before what is in it counts.
+  const std::string parent = std::filesystem::path(folder()).parent_path().string();
+  TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(parent.empty() ? "." : parent));
   if (!leads() || command != "train") return {};
   TRESTLE_ASSIGN_OR_RETURN(lock_, RunLock::Take(folder()));
   return {};
@@ -161,6 +165,7 @@ Status Job::BuildParts() {
     if (TakeCheckpointRequest()) checkpoints_->Request();
     return checkpoints_->Votes();
   };
+  options.stop_requested = StopRequested;
   options.at_boundary = [this](const AgreedHeader& header) {
     return AtBoundary(header, 0, nullptr);
   };

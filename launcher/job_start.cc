@@ -1,3 +1,5 @@
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <set>
 #include <sstream>
@@ -23,12 +25,13 @@ bool IsDamage(StatusCode code) {
          code == StatusCode::kIoError;
 }
 
-// Complete ones, newest first.
+// Complete ones of the training that goes on, newest first.
 Result<std::vector<std::string>> CompleteCheckpoints(FileSystem& fs, const std::string& folder) {
   TRESTLE_ASSIGN_OR_RETURN(const auto found, ListCheckpoints(fs, folder));
+  TRESTLE_ASSIGN_OR_RETURN(const int64_t first_attempt, FirstAttempt(fs, folder));
   std::vector<std::string> paths;
   for (auto it = found.rbegin(); it != found.rend(); ++it) {
-    if (it->complete) paths.push_back(it->path);
+    if (it->complete && it->name.attempt >= first_attempt) paths.push_back(it->path);
   }
   return paths;
 }
@@ -85,10 +88,14 @@ Status Job::CountAttempt() {
       fs_.Exists(probe())
           ? Status()
           : Status(StatusCode::kMismatch,
-                   "host " + comm_.host() + " does not share the folder " + folder() +
-                       " with the others; set checkpoint.dir to one that all hosts see");
+                   "host " + comm_.host() + " does not share the folder " + checkpoints() +
+                       " with the others; set checkpoint.dir or checkpoint.store to one that all "
+                       "hosts see");
   const Status agreed = AgreeOnStatus(comm_, kStarting, seen);
-  if (leads() && agreed.ok()) return fs_.Remove(probe());
+  if (leads()) {
+    const Status removed = fs_.Remove(probe());
+    LOG_IF(WARNING, !removed.ok()) << removed.ToString();
+  }
   return agreed;
 }
 
@@ -101,16 +108,34 @@ Status Job::Start(const StartOptions& start) {
   return AgreeOnStatus(comm_, kStarting, written);
 }
 
+// Of the same folder, which may have a good one where this one is damaged.
+std::string Job::OfferGoodOnes(const std::string& damaged) const {
+  const std::string folder = damaged.substr(0, damaged.rfind('/'));
+  const auto others = CompleteCheckpoints(fs_, folder);
+  std::string text;
+  for (size_t i = 0; others.ok() && i < others->size(); ++i) {
+    if ((*others)[i] != damaged && CheckpointReader::Open(fs_, (*others)[i]).ok()) {
+      text += (text.empty() ? "; beside it are " : ", ") +
+              (*others)[i].substr((*others)[i].rfind('/') + 1);
+    }
+  }
+  return text;
+}
+
 Status Job::FillParts(const StartOptions& start) {
   TRESTLE_ASSIGN_OR_RETURN(const auto paths, FindStart(start));
   TRESTLE_RETURN_IF_ERROR(CountAttempt());
+  if (start.fresh) {
+    const Status noted = leads() ? BeginAnew(fs_, checkpoints(), attempt_) : Status();
+    TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kStarting, noted));
+  }
   for (size_t i = 0; i < paths.size(); ++i) {
     TRESTLE_RETURN_IF_ERROR(BuildParts());
     const Status resumed = Resume(paths[i], start);
     if (resumed.ok()) return {};
     const bool latest = start.resume == "latest";
     if (!IsDamage(resumed.code())) return resumed;
-    if (!latest) return resumed.Wrap("cannot resume; --resume latest takes the newest good one");
+    if (!latest) return resumed.Wrap("cannot resume" + OfferGoodOnes(paths[i]));
     if (i + 1 == paths.size()) {
       return resumed.Wrap("none of the checkpoints in " + checkpoints() +
                           " is whole; --fresh starts over");
@@ -144,7 +169,7 @@ Status Job::Resume(const std::string& path, const StartOptions& start) {
     loaded = RestoreDense(**checkpoint, start.flags.allow_new, backend_.get());
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, loaded));
-  if (!start.flags.allow_new) TRESTLE_RETURN_IF_ERROR(CheckRestored(manifest).Wrap(path));
+  TRESTLE_RETURN_IF_ERROR(CheckRestored(manifest, start.flags.allow_new).Wrap(path));
   if (path.starts_with(checkpoints() + "/")) resumed_ = manifest;
   if (train_ && !CheckInputs(manifest, train_->files()).ok()) BeginSegment();
   progress_->Say(Format("resumed %s: step %ld, epoch %ld, %ld steps into it", path.c_str(),
@@ -172,6 +197,12 @@ Status Job::TakeOver(const Manifest& checkpoint, const StartOptions& start) {
   for (const NumericStatisticsEntry& s : checkpoint.numeric()) {
     statistics_.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
   }
+  if (cursor_.epoch() >= loaded_.config.train().epochs() && cursor_.epoch_step() > 0) {
+    return Status(StatusCode::kInvalidConfig,
+                  checkpoint.name() + " is in the middle of epoch " +
+                      std::to_string(cursor_.epoch() + 1) + "; train.epochs allows " +
+                      std::to_string(loaded_.config.train().epochs()) + ": finish that epoch");
+  }
   if (!train_) return {};
   const Status same = CheckInputs(checkpoint, train_->files());
   if (same.ok() || !start.next_segment) return same;
@@ -192,7 +223,7 @@ void Job::BeginSegment() {
   cursor_ = next;
 }
 
-Status Job::CheckRestored(const Manifest& checkpoint) {
+Status Job::CheckRestored(const Manifest& checkpoint, bool new_layers) {
   std::vector<int64_t> sums(static_cast<size_t>(checkpoint.tables_size()), 0);
   for (const EmbeddingTable* table : node_->tables()) {
     for (int t = 0; t < checkpoint.tables_size(); ++t) {
@@ -209,7 +240,7 @@ Status Job::CheckRestored(const Manifest& checkpoint) {
                                       Hex(found) + " once loaded, expected " +
                                       Hex(checkpoint.tables(t).digest())};
   }
-  if (same.ok() && backend_ && backend_->Digest() != checkpoint.dense_digest()) {
+  if (same.ok() && !new_layers && backend_ && backend_->Digest() != checkpoint.dense_digest()) {
     same = {StatusCode::kCorrupt, "the network has digest " + Hex(backend_->Digest()) +
                                       " once loaded, expected " + Hex(checkpoint.dense_digest())};
   }
@@ -308,6 +339,7 @@ void Job::MakeCheckpoints() {
       std::chrono::nanoseconds(static_cast<int64_t>(config.every_minutes() * 60e9));
   options.policy.retention = {config.keep(), config.keep_every()};
   options.policy.snapshot_bytes = int64_t{config.snapshot_mb()} << 20;
+  options.policy.patience = std::chrono::seconds(loaded_.config.cluster().deadline_s()) / 4;
   options.policy.incremental = config.incremental();
   options.policy.full_every = config.full_every();
   if (leads()) options.facts = MakeFacts();

@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/filesystem.h"
@@ -37,12 +38,11 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
   auto comm = MakeCommunicator(config);
   Status status = comm.status();
   if (comm.ok()) status = AgreeOnStatus(**comm, kStart, config.status());
-  if (status.ok()) {
-    const auto files = MakeStoreFileSystem(FileSystem::Local());
-    Job job(**comm, *config, *files, Clock::System());
-    status = body(job);
-  }
+  const auto files = MakeStoreFileSystem(FileSystem::Local());
+  std::optional<Job> job;
+  if (status.ok()) status = body(job.emplace(**comm, *config, *files, Clock::System()));
   if (!status.ok() && !status.from_peer()) ReportError(status, std::cerr);
+  // Before the job goes, which would wait for a checkpoint's writer, on a disk that may hang.
   if (comm.ok() && BreaksTheJob(status.code()))
     (*comm)->Abort(ExitCode(status.code()), "");  // reported already
   return status;

@@ -61,9 +61,9 @@ struct StepHeader {
 struct AgreedHeader {
   Action action = Action::kTrain;
   int64_t step = 0;
-  int64_t rows = 0;             // over all workers
-  int64_t rejected = 0;         // over all workers
-  bool stop_requested = false;  // anywhere
+  int64_t rows = 0;                  // over all workers
+  int64_t rejected = 0;              // over all workers
+  bool stop_requested = false;       // anywhere
   CheckpointVotes checkpoints = {};  // wanted by any rank, written by all
 };
 

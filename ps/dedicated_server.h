@@ -1,8 +1,9 @@
 // DedicatedServer: the life of a rank that only serves. Its keys thread takes part in every Prepare
 // and hands the steps through a queue of kDepth to the calling thread, which pulls and pushes them.
 //
-// The queue may be shorter or longer than a worker's own read-ahead: the main thread waits for no
-// step later than the one it is at, so a full queue only delays the keys.
+// It reads ahead exactly as far as a worker's StepQueue: while all main threads are at a step
+// boundary (a checkpoint is completed), no keys thread then waits for another's next Prepare, and
+// no deadline runs.
 //
 // Thread safety: one caller. Collective: with the workers' steps.
 // Errors: any rank's failure; both threads have ended when Run returns.
@@ -29,7 +30,7 @@ class DedicatedServer {
   Status Run();
 
  private:
-  static constexpr size_t kDepth = 2;
+  static constexpr size_t kDepth = 1;
 
   void PrepareSteps();
   Status ServeSteps();

@@ -104,9 +104,9 @@ Status KeyExchange::ExchangeRecords(const Operation& op, const StepHeader* heade
   records_in_.Reset(ranks * bytes);
   std::vector<ConstBuffer> send(ranks);
   std::vector<MutableBuffer> recv(ranks);
-  const CheckpointVotes votes = Votes();
+  const StepRecord record = MakeRecord(header, !local.ok());
   for (size_t r = 0; r < ranks; ++r) {
-    WriteRecord(header, votes, !local.ok(), *step, r, records_out_.data() + r * bytes);
+    WriteRecord(record, *step, r, records_out_.data() + r * bytes);
     send[r] = {records_out_.data() + r * bytes, bytes};
     recv[r] = {records_in_.data() + r * bytes, bytes};
   }
@@ -127,24 +127,34 @@ CheckpointVotes KeyExchange::Votes() const {
   return topology_.checkpoint_votes ? topology_.checkpoint_votes() : CheckpointVotes();
 }
 
-void KeyExchange::WriteRecord(const StepHeader* header, CheckpointVotes votes, bool failed,
-                              const Step& step, size_t to, std::byte* out) const {
+// What is polled is polled once: all ranks must hear the same.
+StepRecord KeyExchange::MakeRecord(const StepHeader* header, bool failed) const {
   StepRecord record;
+  const CheckpointVotes votes = Votes();
   record.checkpoints_wanted = votes.wanted;
   record.checkpoints_written = votes.written;
   if (failed) record.flags |= kFailed;
+  const bool stop =
+      header ? header->stop_requested : topology_.stop_requested && topology_.stop_requested();
+  if (stop) record.flags |= kStopRequested;
   if (header) {
-    record.flags |= kWorker | (header->stop_requested ? kStopRequested : 0u);
+    record.flags |= kWorker;
     record.action = static_cast<int32_t>(header->action);
     record.step = header->step;
     record.rows = header->rows;
     record.rejected = header->rejected;
   }
+  return record;
+}
+
+void KeyExchange::WriteRecord(const StepRecord& record, const Step& step, size_t to,
+                              std::byte* out) const {
+  const bool asks = (record.flags & kWorker) != 0 && (record.flags & kFailed) == 0;
   out = Append(out, &record, 1);
   const int server = topology_.server_of[to];
   for (size_t t = 0; t < topology_.tables(); ++t) {
     uint64_t count = 0;
-    if (server >= 0 && header && !failed && step.has_keys()) {
+    if (server >= 0 && asks && step.has_keys()) {
       const std::vector<uint32_t>& begin = step.worker[t].shard_begin;
       count = begin[static_cast<size_t>(server) + 1] - begin[static_cast<size_t>(server)];
     }
@@ -179,6 +189,7 @@ Status KeyExchange::Agree(std::span<const StepRecord> records, AgreedHeader* agr
     CheckpointVotes& votes = agreed->checkpoints;
     votes.wanted = std::max(votes.wanted, record.checkpoints_wanted);
     votes.written = std::min(votes.written, record.checkpoints_written);
+    agreed->stop_requested = agreed->stop_requested || (record.flags & kStopRequested) != 0;
     if ((record.flags & kWorker) == 0) continue;
     if (record.action != records[first].action || record.step != records[first].step) {
       return {StatusCode::kMismatch, "rank " + std::to_string(first) + " is at " +
@@ -188,7 +199,6 @@ Status KeyExchange::Agree(std::span<const StepRecord> records, AgreedHeader* agr
     }
     agreed->rows += record.rows;
     agreed->rejected += record.rejected;
-    agreed->stop_requested = agreed->stop_requested || (record.flags & kStopRequested) != 0;
   }
   return {};
 }

@@ -15,6 +15,7 @@
 #include "ps/failure.h"
 #include "ps/step.h"
 #include "ps/topology.h"
+#include "ps/wire.h"
 #include "ps/worker_keys.h"
 
 namespace trestle {
@@ -36,8 +37,8 @@ class KeyExchange {
   Status ExchangeRecords(const Operation& op, const StepHeader* header, const Status& local,
                          Step* step);
   CheckpointVotes Votes() const;
-  void WriteRecord(const StepHeader* header, CheckpointVotes votes, bool failed, const Step& step,
-                   size_t to, std::byte* out) const;
+  StepRecord MakeRecord(const StepHeader* header, bool failed) const;
+  void WriteRecord(const StepRecord& record, const Step& step, size_t to, std::byte* out) const;
   Status ReadRecord(size_t from, StepRecord* record);
   Status Agree(std::span<const StepRecord> records, AgreedHeader* agreed) const;
   // Message 2.

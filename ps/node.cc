@@ -81,6 +81,7 @@ Topology MakeTopology(const Communicator& comm, const NodeOptions& options) {
   topology.unit = options.unit;
   topology.fail_bad_steps = options.fail_bad_steps;
   topology.checkpoint_votes = options.checkpoint_votes;
+  topology.stop_requested = options.stop_requested;
   CHECK(!topology.servers.empty() && !topology.workers.empty());
   const auto index = [&](const std::vector<Rank>& members) {
     std::vector<int> of(static_cast<size_t>(comm.size()), -1);

@@ -28,6 +28,7 @@ struct Topology {
   std::vector<std::string> table_names;  // [tables]
   bool fail_bad_steps = false;           // see NodeOptions
   std::function<CheckpointVotes()> checkpoint_votes;
+  std::function<bool()> stop_requested;
 
   size_t tables() const { return dims.size(); }
   int server_index() const { return server_of[static_cast<size_t>(rank.value)]; }

@@ -42,7 +42,7 @@ enum WireFlags : uint32_t {
   kFailed = 1,         // this rank has a failure: agree on it
   kBad = 2,            // a gradient is not finite or out of range: nobody applies the step
   kWorker = 4,         // StepRecord: the sender works, so action, step and rows count
-  kStopRequested = 8,  // StepRecord: Ctrl-C
+  kStopRequested = 8,  // StepRecord: Ctrl-C, on any rank
 };
 
 struct StepRecord {

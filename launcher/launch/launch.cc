@@ -178,6 +178,7 @@ bool AnotherStartMayHelp(const Start& start) {
     case StatusCode::kInvalidData:
     case StatusCode::kNotFound:
     case StatusCode::kUnsupported:
+    case StatusCode::kNumeric:  // the same step would end so again
     case StatusCode::kInterrupted:
       return false;
     default:

@@ -15,6 +15,7 @@ namespace trestle {
 namespace {
 
 constexpr char kAttemptName[] = "attempt";
+constexpr char kFirstAttemptName[] = "first_attempt";
 constexpr char kEmbeddingFolder[] = "embedding";
 
 // The whole text as a number that is not negative.
@@ -94,7 +95,11 @@ Result<std::vector<FoundCheckpoint>> ListCheckpoints(FileSystem& fs, const std::
     CheckpointName name;
     if (!CheckpointName::Parse(text, &name)) continue;
     const std::string path = folder + "/" + text;
-    found.push_back({name, path, fs.Exists(path + "/" + kManifestName)});
+    // Only one that surely has no manifest is incomplete: those are removed.
+    const auto manifest = fs.Size(path + "/" + kManifestName);
+    const bool missing = !manifest.ok() && manifest.status().code() == StatusCode::kNotFound;
+    if (!missing) TRESTLE_RETURN_IF_ERROR(manifest.status());
+    found.push_back({name, path, !missing});
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
     return std::tie(a.name.attempt, a.name.step) < std::tie(b.name.attempt, b.name.step);
@@ -114,6 +119,14 @@ Result<int64_t> TakeAttempt(FileSystem& fs, const std::string& folder) {
   const std::string parent = std::filesystem::path(folder).parent_path().string();
   TRESTLE_RETURN_IF_ERROR(fs.SyncDirectory(parent.empty() ? "." : parent));
   return attempt;
+}
+
+Status BeginAnew(FileSystem& fs, const std::string& folder, int64_t attempt) {
+  return WriteFileAtomically(fs, folder + "/" + kFirstAttemptName, std::to_string(attempt) + "\n");
+}
+
+Result<int64_t> FirstAttempt(FileSystem& fs, const std::string& folder) {
+  return ReadAttempt(fs, folder + "/" + kFirstAttemptName);
 }
 
 Status RemoveCheckpoint(FileSystem& fs, const std::string& path) {

@@ -2,6 +2,7 @@
 //
 //   RUN/checkpoints/step-00012000.3/   training step, and the attempt (start) that wrote it
 //   RUN/checkpoints/attempt            the newest attempt's number
+//   RUN/checkpoints/first_attempt      that of the start that began anew, if one did
 //
 // A name is never used twice: every start takes a new attempt, so a late writer of a dead job can
 // not touch what a living one wrote. A folder is a checkpoint when it has a MANIFEST.json; order is
@@ -43,6 +44,11 @@ Result<std::vector<FoundCheckpoint>> ListCheckpoints(FileSystem& fs, const std::
 
 // The next attempt's number, written down before it is returned. Creates the folder.
 Result<int64_t> TakeAttempt(FileSystem& fs, const std::string& folder);
+
+// Writes down that a training begins anew with that attempt: what earlier ones left is another's.
+Status BeginAnew(FileSystem& fs, const std::string& folder, int64_t attempt);
+// The attempt that the training began with; 0 if none began anew.
+Result<int64_t> FirstAttempt(FileSystem& fs, const std::string& folder);
 
 // Removes a checkpoint, whole or not: its manifest first, so that it is none from then on.
 Status RemoveCheckpoint(FileSystem& fs, const std::string& path);

@@ -100,6 +100,7 @@ void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
   spec.server = node_.server_index();
   spec.servers = node_.server_count();
   spec.snapshot_bytes = options_.policy.snapshot_bytes;
+  spec.patience = options_.policy.patience;
   for (const TableEntry& table : options_.facts.tables())
     spec.optimizers.push_back(table.optimizer());
   if (options_.policy.incremental && base_ && deltas_since_full_ + 1 < options_.policy.full_every) {

@@ -35,6 +35,9 @@ struct CheckpointPolicy {
   std::chrono::nanoseconds every{0};  // 0: not by time
   Retention retention;
   int64_t snapshot_bytes = int64_t{1} << 30;  // a rank's SnapshotMemory
+  // How long a step may wait for it before the checkpoint is given up; well below the deadline of
+  // the ranks that wait for that step.
+  std::chrono::nanoseconds patience = std::chrono::seconds(30);
   bool incremental = false;
   int full_every = 8;  // of incremental ones every n-th is full
 };

@@ -64,8 +64,11 @@ Status CheckFormat(const std::string& path, const std::string& json) {
   const bool has = object.is_object() && object.contains("format");
   const std::string format = has ? object["format"].dump() : "none";
   if (format == std::to_string(kCheckpointFormat)) return {};
-  return CorruptFile(path, "format " + format + ", this program reads format " +
-                               std::to_string(kCheckpointFormat));
+  const std::string what =
+      "format " + format + ", this program reads format " + std::to_string(kCheckpointFormat);
+  if (!has || !object["format"].is_number_integer()) return CorruptFile(path, what);
+  // Not damage, for which an older checkpoint would be taken.
+  return {StatusCode::kUnsupported, path + ": " + what + "; use the program that wrote it"};
 }
 
 // Names that stay inside the checkpoint's folder.

@@ -15,7 +15,7 @@ RankFiles::RankFiles(FileSystem& fs, Spec spec, const std::vector<EmbeddingTable
       spec_(std::move(spec)),
       tables_(tables),
       dense_(std::move(dense)),
-      memory_(std::make_shared<SnapshotMemory>(spec_.snapshot_bytes)) {
+      memory_(std::make_shared<SnapshotMemory>(spec_.snapshot_bytes, spec_.patience)) {
   for (EmbeddingTable* table : tables_) {
     auto snapshot = table->Snapshot(memory_);
     status_ = snapshot.status();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,7 +29,8 @@ class RankFiles {
     // Only rows that a step after this one pushed to, and those that none ever did; 0: all.
     int64_t newer_than = 0;
     int64_t snapshot_bytes = 0;
-    std::vector<std::string> optimizers;  // names, a table each
+    std::chrono::nanoseconds patience{0};  // of a step that waits for snapshot memory
+    std::vector<std::string> optimizers;   // names, a table each
   };
 
   // Marks the tables now. A failure is told by Join, like those of writing.
