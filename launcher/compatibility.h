@@ -6,8 +6,9 @@
 //   may, is recorded  learning rates and other numbers of an optimizer
 //   --allow-divergence, is recorded
 //                     batch, lanes and order, between two epochs; how new rows start; instruction
-//                     set, device
-//   --allow-new       more features, tables or layers, with fresh rows and parameters
+//                     set
+//   --allow-new       more features, tables or layers, with fresh rows and parameters; not where a
+//                     layer that is there gets wider by it, as the first one of an MLP does
 //   may not           widths, optimizers, seeds, files (but for --next-segment)
 //
 // Thread safety: pure functions. Errors: kInvalidConfig lists every difference that is refused, a

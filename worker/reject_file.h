@@ -1,6 +1,7 @@
 // The reject file: where a user finds the first rows that were refused, and why.
 //
-// There is one a rank in the run's folder, of the latest `train` or `eval` there. Each write opens,
+// There is one a rank in the run's folder, of the latest training there; one that is resumed
+// appends, and repeats the rows of steps that are trained again. Each write opens,
 // appends and closes, so that the file is complete whenever a run stops.
 // Thread safety: one thread. Errors: the filesystem's.
 #pragma once
