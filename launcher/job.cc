@@ -303,7 +303,7 @@ Status Job::Evaluate(const std::string& checkpoint) {
                 loaded_.path + ": data.test names no files to evaluate"};
   } else {
     auto found = FindCheckpoint(fs_, checkpoint.empty() ? checkpoints() : checkpoint);
-    possible = found.status();
+    possible = found.status().Wrap("no checkpoint to evaluate (`trestle train` writes them)");
     if (found.ok()) path = *found;
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, possible));

@@ -75,8 +75,13 @@ class BadInput : public testing::Test {
   // A run that goes on until it is stopped.
   static Command TrainForLong(int ranks, bool mpirun, const std::string& config,
                               const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments = {
-        "train", config, "--set", "train.epochs=100000", "--set", "train.log_every_s=0.2"};
+    std::vector<std::string> arguments = {"train",
+                                          config,
+                                          "--fresh",
+                                          "--set",
+                                          "train.epochs=100000",
+                                          "--set",
+                                          "train.log_every_s=0.2"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return JobCommand({ranks, mpirun, arguments});
   }
@@ -103,7 +108,7 @@ class BadInput : public testing::Test {
   }
 
   void ExpectTrainError(const std::string& config, StatusCode code, const std::string& message) {
-    ExpectError({"train", config}, code, message);
+    ExpectError({"train", config, "--fresh"}, code, message);
   }
 
   TempDir folder_;
@@ -111,8 +116,8 @@ class BadInput : public testing::Test {
 
 TEST_F(BadInput, GoodDataTrains) {
   const std::string config = WriteConfig(WriteData("good.parquet", GoodColumns()));
-  for (const JobRun& run :
-       {JobRun{1, false, {"train", config}}, JobRun{2, true, {"train", config}}}) {
+  for (const JobRun& run : {JobRun{1, false, {"train", config, "--fresh"}},
+                            JobRun{2, true, {"train", config, "--fresh"}}}) {
     const JobResult result = RunTrestle(run);
     EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
     EXPECT_EQ(result.digest.size(), 16u);
@@ -181,10 +186,10 @@ TEST_F(BadInput, BadRowsWithinTheLimitAreCountedAndKept) {
   click[1234] = 7;
   const std::string config = WriteConfig(WriteSpoiled("click", Int64s(click)));
   for (const int ranks : {2, 1}) {
-    const JobResult result =
-        RunTrestle({ranks,
-                    ranks > 1,
-                    {"train", config, "--set", "data.max_bad_rows=1", "--set", "train.epochs=2"}});
+    const JobResult result = RunTrestle(
+        {ranks,
+         ranks > 1,
+         {"train", config, "--fresh", "--set", "data.max_bad_rows=1", "--set", "train.epochs=2"}});
     EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
     EXPECT_NE(result.process.output.find("4000 rows read, 1 rejected, 4000 expected"),
               std::string::npos)
@@ -208,7 +213,7 @@ TEST_F(BadInput, NoPositiveLabel) {
 TEST_F(BadInput, BadTestDataDoesNotCostTheTrainedModel) {
   const std::string config = WriteConfig(WriteData("good.parquet", GoodColumns()));
   const std::string test = WriteSpoiled("click", Int64s(std::vector<int64_t>(kRows, 0)));
-  ExpectError({"train", config, "--set", "data.test=" + test}, StatusCode::kInvalidData,
+  ExpectError({"train", config, "--fresh", "--set", "data.test=" + test}, StatusCode::kInvalidData,
               "has label 1");
   const JobResult result = RunTrestle({1, false, {"checkpoint", "digest", folder_.Join("run")}});
   EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
@@ -223,7 +228,8 @@ TEST_F(BadInput, NanInAFeature) {
 
 TEST_F(BadInput, LearningRateThatExplodes) {
   const std::string config = WriteConfig(WriteData("good.parquet", GoodColumns()));
-  ExpectError({"train", config, "--set", "optimizer.dense.sgd.lr=1e30", "--set", "train.epochs=3"},
+  ExpectError({"train", config, "--fresh", "--set", "optimizer.dense.sgd.lr=1e30", "--set",
+               "train.epochs=3"},
               StatusCode::kNumeric, "step ");
 }
 
@@ -287,7 +293,7 @@ TEST_F(BadInput, FolderOfARunThatGoesOnIsRefusedAndOfOneThatWasKilledIsNot) {
   EXPECT_TRUE(std::filesystem::exists(rejects));
   job.Signal(SIGKILL);
   (void)job.Wait();
-  const JobResult after = RunTrestle({2, true, {"train", config}});
+  const JobResult after = RunTrestle({2, true, {"train", config, "--fresh"}});
   EXPECT_EQ(after.process.exit_code, 0) << after.process.output;
 }
 

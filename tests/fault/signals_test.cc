@@ -23,7 +23,7 @@ class Signals : public testing::Test {
  protected:
   Command Train(int ranks, bool mpirun, const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments = {
-        "train", std::string(TRESTLE_SOURCE_DIR) + "/configs/kuairand_base.textproto"};
+        "train", std::string(TRESTLE_SOURCE_DIR) + "/configs/kuairand_base.textproto", "--fresh"};
     std::vector<std::string> sets = {"train.epochs=1000", "train.log_every_s=0.02",
                                      "checkpoint.dir=" + folder_.Join("run")};
     sets.insert(sets.end(), more.begin(), more.end());

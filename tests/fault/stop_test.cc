@@ -130,11 +130,15 @@ TEST(Stop, AModelOfAnotherConfigIsNotEvaluated) {
   const SmallJob small;
   const std::string config = small.Config();
   EXPECT_EQ(RunTrestle({1, false, {"train", config}}).process.exit_code, 0);
-  for (const char* set :
-       {"train.seed=9", "features.sequence[0].keep_last=2", "tables[item].dim=8"}) {
-    ExpectOneError(RunCommand(JobCommand({2, true, {"eval", config, "--set", set}})),
-                   StatusCode::kInvalidConfig, "another config");
-  }
+  const auto eval = [&](const std::string& set) {
+    return RunCommand(JobCommand({2, true, {"eval", config, "--set", set}}));
+  };
+  ExpectOneError(eval("features.sequence[0].keep_last=2"), StatusCode::kInvalidConfig,
+                 "another config");
+  ExpectOneError(eval("tables[item].dim=8"), StatusCode::kInvalidConfig, "table item has dim 4");
+  const ProcessResult seeds = eval("train.seed=9");  // a line a table
+  EXPECT_EQ(seeds.exit_code, ExitCode(StatusCode::kInvalidConfig)) << seeds.output;
+  EXPECT_EQ(Count(seeds.output, " has seed "), 2) << seeds.output;
 }
 
 // The footer is whole, the pages are not: found when the columns' statistics are computed, before

@@ -171,12 +171,12 @@ TEST(Manifest, OtherFormatsAreRefusedByNumber) {
   Manifest manifest = SmallManifest();
   manifest.set_format(2);
   EXPECT_EQ(ParseManifest("m", ManifestText(manifest)).status().ToString(),
-            "m: format 2, this program reads format 1");
+            "m: format 2, this program reads format 1; use the program that wrote it");
   // Also where the other format has fields that this program does not know.
   const std::string text = ManifestText(manifest);
   EXPECT_EQ(
       ParseManifest("m", Resealed(Replaced(text, "\"name\"", "\"title\""))).status().ToString(),
-      "m: format 2, this program reads format 1");
+      "m: format 2, this program reads format 1; use the program that wrote it");
   manifest.clear_format();
   EXPECT_THAT(ParseManifest("m", ManifestText(manifest)).status().ToString(),
               HasSubstr("format none"));
