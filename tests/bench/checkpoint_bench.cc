@@ -12,6 +12,9 @@
 // without it. A step's time is wall time; `before` are steps in the seconds before the mark,
 // `during` those from the mark (which is in the first) to the end of the writing.
 //
+// "cores that others took" while steps ran beside the writer: where it is not near 0, figures of
+// steps and of the writer tell of the machine. Both sides of a ratio are taken seconds apart.
+//
 // Results are checked: the files' digest is the table's at the mark, the loaded table's too, and
 // memory stays in its bound. If one is wrong the exit status is 1; slowness is only printed.
 //
@@ -28,6 +31,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -88,6 +92,18 @@ double ProcessSeconds() {
   timespec now{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+// Processor time that was used on the machine by others than this process: their share decides
+// whether a thread that gives way runs at all.
+double OthersSeconds() {
+  std::ifstream stat("/proc/stat");
+  std::string cpu;
+  double ticks[8] = {};  // user, nice, system, idle, iowait, irq, softirq, steal
+  stat >> cpu;
+  for (double& t : ticks) stat >> t;
+  if (!stat) Fail("cannot read /proc/stat");
+  const double busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7];
+  return busy / static_cast<double>(sysconf(_SC_CLK_TCK)) - ProcessSeconds();
 }
 double Median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
@@ -286,14 +302,16 @@ class Bench {
     training_.UseDense(dense);
     Steps before, during;
     for (int i = 0; i < kStepsBefore; ++i) before.push_back(training_.Step());
-    double mark_ms = 0;
+    double mark_ms = 0, others = 0;
     const double seconds = Write([&](const auto& start, const auto& over) {
       during.push_back(training_.Step([&] {
         const double begin = Now();
+        others = OthersSeconds();
         start();
         mark_ms = 1e3 * (Now() - begin);
       }));
       while (!over()) during.push_back(training_.Step());
+      others = OthersSeconds() - others;
     });
     const auto mean = [](const Steps& steps) {
       double sum = 0;
@@ -304,6 +322,7 @@ class Bench {
     Note(prefix + "step before, ms", 1e3 * median);
     Note(prefix + "steps during", static_cast<double>(during.size()));
     Note(prefix + "mark, ms", mark_ms);
+    Note(prefix + "cores that others took", others / seconds);
     Note(prefix + "throughput during / before", mean(before) / mean(during));
     Note(prefix + "longest before / median",
          *std::max_element(before.begin(), before.end()) / median);
