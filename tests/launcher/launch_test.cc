@@ -207,7 +207,8 @@ TEST_F(Launch, AnMpirunThatForgetsToEndIsKilled) {
   options.command = {"bash", "-c",
                      "mkdir " + dir_.Join("first") +
                          " || exit 0\n"  // the second start is fine
-                         "kill -9 $BASHPID & exec sleep 1000"};
+                         // Long enough to be seen alive, on the busiest machine.
+                         "sleep 3 & exec sleep 1000"};
   options.run_folder = dir_.Join("run");
   options.restarts = 1;
   options.first_wait = std::chrono::milliseconds(1);
