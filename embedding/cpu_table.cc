@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <new>
 
@@ -21,6 +22,7 @@ constexpr size_t kMinParallel = 4096;
 constexpr size_t kPullStages = 4;  // ask for index lines, read them, settle the rest, copy rows
 constexpr int kLineFloats = 16;
 constexpr size_t kInsertAhead = 16;
+constexpr int kInsertBeyond = 4;  // rows of a segment
 
 // Always inlined: g++ 12 drops calls of a function that only prefetches, as if it did nothing.
 [[gnu::always_inline]] inline void PrefetchRow(const float* row, int floats) {
@@ -229,7 +231,8 @@ void CpuTable::Resolve(const PullCall& call, size_t element, Group* group, size_
 RowPlace CpuTable::Create(uint64_t mixed, Key key, SnapshotLog* log, RowHandle* handle) {
   Segment& segment = segments_[handle->segment];
   {
-    const auto lock = log ? log->LockIndex(handle->segment) : std::unique_lock<std::mutex>();
+    const bool grows = log && !segment.index().HasRoom();
+    const auto lock = grows ? log->LockIndex(handle->segment) : std::unique_lock<std::mutex>();
     handle->row = TryCreate(&segment, mixed);
   }
   if (handle->absent()) return {nullptr, nullptr};
@@ -305,6 +308,14 @@ void CpuTable::PushPart(const PushCall& call, const Optimizer& optimizer, size_t
   }
 }
 
+void CpuTable::Reserve(int64_t rows) {
+  CHECK(!log()) << "Reserve during a snapshot";
+  // Keys fall into segments by chance: five standard deviations more than the mean.
+  const double mean = static_cast<double>(rows) / Segment::kSegments;
+  const auto each = static_cast<uint64_t>(mean + 5 * std::sqrt(mean));
+  pool_->ParallelFor(Segment::kSegments, [&](int64_t s, int) { segments_[s].Reserve(each); });
+}
+
 Status CpuTable::Insert(std::span<const RowView> rows) {
   CHECK(!log()) << "Insert during a snapshot";
   NotInserted first;
@@ -328,6 +339,7 @@ template <class Order>
 CpuTable::NotInserted CpuTable::InsertPart(std::span<const RowView> rows, size_t n,
                                            const Order& order) {
   using Cause = NotInserted::Cause;
+  const int row_floats = dim_ + state_width_;
   for (size_t i = 0; i < n; ++i) {
     const uint64_t ahead = Mix64(rows[order(std::min(i + kInsertAhead, n - 1))].key.value);
     __builtin_prefetch(segments_[Segment::Of(ahead)].index().HomeLine(ahead), 1);
@@ -346,6 +358,9 @@ CpuTable::NotInserted CpuTable::InsertPart(std::span<const RowView> rows, size_t
     std::memcpy(place.floats, row.weights.data(), row.weights.size_bytes());
     std::memcpy(place.floats + dim_, row.state.data(), row.state.size_bytes());
     *place.counters = {row.occurrences, row.samples, row.last_step};
+    // Where a row will come that is some rows away: mostly in the same block.
+    PrefetchRowToWrite(place.floats + kInsertBeyond * row_floats, row_floats);
+    __builtin_prefetch(place.counters + kInsertBeyond, 1);
   }
   return {};
 }

@@ -10,7 +10,8 @@
 // of threads.
 //
 // While there is a snapshot, a Push first logs the rows that its reader still needs, and a Pull
-// takes a lock to create a row (embedding/cpu_table_snapshot.h); both find out once a call.
+// whose new row makes an index grow takes a lock (embedding/cpu_table_snapshot.h); both find out
+// once a call.
 //
 // Thread safety, errors: as EmbeddingTable. Device: host.
 #pragma once
@@ -47,6 +48,7 @@ class CpuTable final : public EmbeddingTable {
   Status ForEachRow(uint32_t begin_partition, uint32_t end_partition,
                     const std::function<Status(const RowView&)>& visit) const override;
   Result<std::unique_ptr<TableSnapshot>> Snapshot(std::shared_ptr<SnapshotMemory> memory) override;
+  void Reserve(int64_t rows) override;
   using EmbeddingTable::Insert;
   Status Insert(std::span<const RowView> rows) override;
   uint64_t Digest() const override;

@@ -9,9 +9,9 @@
 //   reader, untouched  lock; copy the row; state = passed; unlock
 //   reader, logged     lock; copy the image; state = passed; unlock; free the image
 //
-// The same mutex keeps the reader's scans of an index from a Pull that inserts into it (an insert
-// waits for one scan of one segment, about a millisecond at ten million rows). Rows created after
-// the mark have larger numbers than those before it.
+// The reader scans an index while a Pull inserts into it. Rows created after the mark have larger
+// numbers than those before it, so that it tells them apart, and only an index that grows waits for
+// the scan of its segment, about a millisecond at ten million rows.
 //
 // States take 2 bits a row, which the system zeroes where they are first touched; where an image is
 // is in an index of their segment. (A word a row that says both would be simpler, but the first
@@ -67,9 +67,9 @@ class SnapshotLog {
   int64_t rows() const { return rows_; }
 
   // Training.
-  // While it is held no scan reads the segment's index.
+  // While it is held no scan reads the segment's index, which may grow.
   std::unique_lock<std::mutex> LockIndex(uint32_t segment) {
-    return std::unique_lock(lanes_[segment].mutex);
+    return std::unique_lock(lanes_[segment].scan);
   }
   // Logs the rows that the reader still needs. Waits for memory before it touches any.
   void BeforePush(std::span<const RowHandle> handles, ThreadPool* pool);
@@ -79,7 +79,7 @@ class SnapshotLog {
   template <class See>
   void Scan(const See& see) {
     for (uint32_t s = 0; s < Segment::kSegments; ++s) {
-      std::lock_guard lock(lanes_[s].mutex);
+      std::lock_guard lock(lanes_[s].scan);
       segments_[s].ForEach([&](uint64_t mixed, uint32_t row) {
         if (row < lanes_[s].rows) see(RowEntry{mixed, s, row});
       });
@@ -97,7 +97,8 @@ class SnapshotLog {
 
   // A segment's part.
   struct alignas(64) Lane {
-    std::mutex mutex;
+    std::mutex mutex;           // of states and images
+    std::mutex scan;            // held while the index is read
     uint32_t rows = 0;          // at the mark
     uint8_t* states = nullptr;  // four rows a byte
     RowPlaces places{0};

@@ -1,5 +1,7 @@
 #include "embedding/key_index.h"
 
+#include <algorithm>
+
 namespace trestle::embedding {
 namespace {
 
@@ -8,13 +10,18 @@ constexpr uint64_t kPhasedBuckets = 64;   // from here each segment has sizes of
 
 }  // namespace
 
-bool KeyIndex::Grow() {
-  const uint64_t old_count = bucket_count_;
-  uint64_t count = old_count + old_count / 2;
-  if (old_count < kDoublingBuckets) {
-    count = old_count == 0 ? 1 : 2 * old_count;
-  } else if (old_count >= kPhasedBuckets && !phased_) {
-    count = old_count + 1 + static_cast<uint64_t>(static_cast<double>(old_count / 2) * phase_);
+bool KeyIndex::Grow(uint64_t keys) {
+  uint64_t count = bucket_count_;
+  bool phased = phased_;
+  while (!Fits(keys, count)) {
+    uint64_t more = count / 2;
+    if (count < kDoublingBuckets) {
+      more = std::max<uint64_t>(count, 1);
+    } else if (count >= kPhasedBuckets && !phased) {
+      more = 1 + static_cast<uint64_t>(static_cast<double>(more) * phase_);
+    }
+    phased = phased || count >= kPhasedBuckets;
+    count += more;
   }
   Bucket* fresh = static_cast<Bucket*>(memory_->Allocate(Bytes(count)));
   if (!fresh) return false;
@@ -23,7 +30,7 @@ bool KeyIndex::Grow() {
   KeyIndex old(memory_, phase_);
   old.buckets_ = std::exchange(buckets_, fresh);
   old.bucket_count_ = std::exchange(bucket_count_, count);
-  phased_ = phased_ || old_count >= kPhasedBuckets;
+  phased_ = phased;
   size_ = 0;
   old.ForEach([this](uint64_t mixed, uint32_t row) { Insert(mixed, row); });
   return true;

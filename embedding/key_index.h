@@ -9,7 +9,8 @@
 // lookups: the next line is a second miss. A smaller step leaves more freed memory than the rows
 // created meanwhile can fill.
 //
-// Thread safety: one thread at a time. Ownership: memory belongs to the TableMemory given.
+// Thread safety: one thread at a time, but for ForEach, which may run beside one that inserts as
+// long as that one need not grow: keys that are there do not move until then. Ownership: memory belongs to the TableMemory given.
 // Errors: Reserve returns false when there is no memory; the index is then as before.
 #pragma once
 
@@ -64,10 +65,10 @@ class KeyIndex {
 
   uint64_t size() const { return size_; }
 
-  // Makes room for one more key. After it Insert cannot fail.
-  [[nodiscard]] bool Reserve() {
-    return 2 * (size_ + 1) <= bucket_count_ * kMaxKeysPerTwoBuckets || Grow();
-  }
+  // Makes room for that many more keys, as large as they would have made it one by one. After it
+  // as many calls of Insert cannot fail.
+  [[nodiscard]] bool Reserve(uint64_t more = 1) { return HasRoom(more) || Grow(size_ + more); }
+  bool HasRoom(uint64_t more = 1) const { return Fits(size_ + more, bucket_count_); }
 
   // Requires Reserve() and a key that is absent.
   void Insert(uint64_t mixed, uint32_t row) {
@@ -77,16 +78,21 @@ class KeyIndex {
     uint32_t slot = 0;
     while (bucket.rows[slot] != kAbsent) ++slot;
     bucket.mixed[slot] = mixed;
-    bucket.rows[slot] = row;
+    __atomic_store_n(&bucket.rows[slot], row, __ATOMIC_RELEASE);
     ++size_;
   }
 
-  // visit(mixed, row) for every key, in no promised order.
+  // visit(mixed, row) for every key, in no promised order; some or all of those that are inserted
+  // meanwhile.
   template <class Visit>
   void ForEach(const Visit& visit) const {
     for (uint64_t b = 0; b < bucket_count_; ++b) {
       const Bucket& bucket = buckets_[b];
-      for (uint32_t i = 0; bucket.rows[i] != kAbsent; ++i) visit(bucket.mixed[i], bucket.rows[i]);
+      for (uint32_t i = 0;; ++i) {
+        const uint32_t row = __atomic_load_n(&bucket.rows[i], __ATOMIC_ACQUIRE);
+        if (row == kAbsent) break;
+        visit(bucket.mixed[i], row);
+      }
     }
   }
 
@@ -120,7 +126,10 @@ class KeyIndex {
   }
   uint32_t Next(uint32_t b) const { return b + 1 == bucket_count_ ? 0 : b + 1; }
 
-  bool Grow();
+  static bool Fits(uint64_t keys, uint64_t buckets) {
+    return 2 * keys <= buckets * kMaxKeysPerTwoBuckets;
+  }
+  bool Grow(uint64_t keys);
 
   TableMemory* memory_;
   double phase_;

@@ -28,6 +28,9 @@ class alignas(64) Segment {
   const RowPlaces& places() const { return rows_.places(); }
   RowPlace At(uint32_t row) const { return rows_.At(row); }
 
+  // Makes room in the index for that many more rows, if there is memory.
+  void Reserve(uint64_t more) { (void)index_.Reserve(more); }
+
   // A new row for a key that is absent, its floats undefined; KeyIndex::kAbsent if there is no
   // memory.
   uint32_t Create(uint64_t mixed);

@@ -110,9 +110,13 @@ class EmbeddingTable {
   // Marks this instant: constant time but for fresh memory of 2 bits a row. It, and what sorting
   // the keys will take (2 bytes a row, 16 in a table of less than 65,536), are held of `memory`
   // until the snapshot ends; kOutOfMemory if they alone do not fit. One snapshot of a table at a
-  // time; no Insert meanwhile.
+  // time; no Reserve nor Insert meanwhile.
   virtual Result<std::unique_ptr<TableSnapshot>> Snapshot(
       std::shared_ptr<SnapshotMemory> memory) = 0;
+
+  // For loading: that many more rows are about to be inserted, so that the index need not grow on
+  // the way. A hint: where memory lacks, Insert says so.
+  virtual void Reserve(int64_t /*rows*/) {}
 
   // Creates rows as given, for loading: many at once, since most of the time is waiting for memory.
   // kCorrupt if a key is there already or widths differ; some of the others are then created.

@@ -152,6 +152,11 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(FileSystem& fs,
       new CheckpointReader(fs, path, std::move(manifest), std::move(base)));
 }
 
+int64_t CheckpointReader::Rows(const std::string& table) const {
+  const TableEntry* entry = FindTable(manifest_, table);
+  return entry == nullptr ? 0 : entry->rows();
+}
+
 Status CheckpointReader::ForEachRow(const std::string& table, uint32_t begin_partition,
                                     uint32_t end_partition,
                                     const std::function<Status(const RowView&)>& visit) const {

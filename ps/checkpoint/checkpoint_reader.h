@@ -30,6 +30,8 @@ class CheckpointReader {
   // Of the full checkpoint that a delta stands on, else null.
   const Manifest* base() const { return base_ ? &base_->manifest() : nullptr; }
 
+  // Of the whole table; 0 if the checkpoint has no such table.
+  int64_t Rows(const std::string& table) const;
   // Every row of the table in partitions [begin, end), once: in the order of (partition, mixed key)
   // for a full checkpoint; of a delta first its own rows, then the base's others. kNotFound if the
   // checkpoint has no such table.

@@ -13,10 +13,13 @@ Status RestoreTables(const CheckpointReader& checkpoint,
   for (EmbeddingTable* table : node->tables()) {
     const std::string& name = table->spec().name;
     if (!wanted(name)) continue;
-    TRESTLE_RETURN_IF_ERROR(checkpoint.ForEachRows(
-        name, ShardBegin(server, node->server_count()),
-        ShardBegin(server + 1, node->server_count()),
-        [table](std::span<const RowView> rows) { return table->Insert(rows); }));
+    const uint32_t begin = ShardBegin(server, node->server_count());
+    const uint32_t end = ShardBegin(server + 1, node->server_count());
+    table->Reserve(checkpoint.Rows(name) * (end - begin) / kPartitions);
+    TRESTLE_RETURN_IF_ERROR(
+        checkpoint.ForEachRows(name, begin, end, [table](std::span<const RowView> rows) {
+          return table->Insert(rows);
+        }));
   }
   return {};
 }

@@ -2,8 +2,11 @@
 // while it stands still, and is loaded again, against what the disk gives in the same round.
 //   dd      `dd if=/dev/zero conv=fsync` of as many bytes into the same folder
 //   write   RankFiles, as a job does it: from the mark to synced files and folder
-//   read    the same files from front to back, nothing done with the bytes
-//   load    every byte of rows verified and inserted into an empty table, as a resumed job does it
+//   read    the same files from front to back into one small buffer, nothing done with the bytes;
+//           "to memory": into memory that holds them all, as whoever wants the rows must have it
+//           (where a hypervisor has to find the pages first, that is most of the time)
+//   load    every byte of rows verified and inserted into an empty table, as a resumed job
+//           does it before its first step, with all cores
 // "cold": the files were dropped from the page cache just before; "warm": they are all in it.
 //
 // A step pulls and pushes 20,000 distinct keys of Zipf's law, 200 of them new, on one thread, and
@@ -11,6 +14,10 @@
 // the table is a fifth of a step (more than the share in docs/performance.md). "bare": steps
 // without it. A step's time is wall time; `before` are steps in the seconds before the mark,
 // `during` those from the mark (which is in the first) to the end of the writing.
+//
+// "beside a busy core": steps while another thread does nothing but multiply numbers of its own,
+// the least that a writer on another core can cost: cores may share a clock, or be one core's two
+// threads.
 //
 // "cores that others took" while steps ran beside the writer: where it is not near 0, figures of
 // steps and of the writer tell of the machine. Both sides of a ratio are taken seconds apart.
@@ -36,6 +43,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <thread>
 #include <unordered_set>
@@ -44,6 +52,7 @@
 #include "base/filesystem.h"
 #include "base/hash.h"
 #include "base/partition.h"
+#include "embedding/mapping.h"
 #include "embedding/table.h"
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "ps/checkpoint/manifest.h"
@@ -117,6 +126,29 @@ std::unique_ptr<EmbeddingTable> MakeTable(ThreadPool* pool) {
   settings.mutable_optimizer()->mutable_adagrad()->set_lr(0.05f);
   return Must(MakeCpuTable(Must(MakeTableSpec(settings, 1)), pool));
 }
+
+// Multiplies and adds: 16 KiB stay in the first-level cache.
+constexpr size_t kDenseFloats = 4096;
+void Multiply(std::span<float> values) {
+  for (float& value : values) value = value * 0.999f + 0.001f;
+  asm volatile("" : : "r"(values.data()) : "memory");
+}
+
+// Keeps another core busy while it lives.
+class BusyCore {
+ public:
+  ~BusyCore() {
+    over_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> over_{false};
+  std::thread thread_{[this] {
+    std::vector<float> values(kDenseFloats, 1.0f);
+    while (!over_) Multiply(values);
+  }};
+};
 
 // Keys spread over all 64 bits, in no order.
 Key KeyOf(uint64_t row) { return Key{Mix64(row ^ 0x9E3779B97F4A7C15ull)}; }
@@ -193,12 +225,8 @@ class Training {
     return keys;
   }
 
-  // Multiplies and adds in 16 KiB, which stays in the first-level cache.
   void Dense() {
-    for (int round = 0; round < dense_rounds_; ++round) {
-      for (float& value : dense_) value = value * 0.999f + 0.001f;
-      asm volatile("" : : "r"(dense_.data()) : "memory");
-    }
+    for (int round = 0; round < dense_rounds_; ++round) Multiply(dense_);
   }
 
   EmbeddingTable& table_;
@@ -209,7 +237,7 @@ class Training {
   std::vector<float> gradients_ = std::vector<float>(kStepKeys * kDim);
   std::vector<KeyCounts> counts_ = std::vector<KeyCounts>(kStepKeys, {1, 1});
   std::vector<RowHandle> handles_ = std::vector<RowHandle>(kStepKeys);
-  std::vector<float> dense_ = std::vector<float>(4096, 1.0f);
+  std::vector<float> dense_ = std::vector<float>(kDenseFloats, 1.0f);
   int dense_rounds_ = 0, with_dense_ = 0;
 };
 
@@ -300,8 +328,12 @@ class Bench {
 
   void WriteBesideSteps(bool dense, const std::string& prefix) {
     training_.UseDense(dense);
-    Steps before, during;
+    Steps before, busy, during;
     for (int i = 0; i < kStepsBefore; ++i) before.push_back(training_.Step());
+    {
+      const BusyCore other;
+      for (int i = 0; i < kStepsBefore; ++i) busy.push_back(training_.Step());
+    }
     double mark_ms = 0, others = 0;
     const double seconds = Write([&](const auto& start, const auto& over) {
       during.push_back(training_.Step([&] {
@@ -324,6 +356,8 @@ class Bench {
     Note(prefix + "mark, ms", mark_ms);
     Note(prefix + "cores that others took", others / seconds);
     Note(prefix + "throughput during / before", mean(before) / mean(during));
+    Note(prefix + "beside a busy core / before", mean(before) / mean(busy));
+    Note(prefix + "during / beside a busy core", mean(busy) / mean(during));
     Note(prefix + "longest before / median",
          *std::max_element(before.begin(), before.end()) / median);
     Note(prefix + "longest during / median",
@@ -362,12 +396,18 @@ class Bench {
 
   void Load(bool cold) {
     const std::string state = cold ? "cold " : "warm ";
-    if (cold) Drop();
+    const auto drop = [&] {
+      if (cold) Drop();
+    };
+    drop();
     const double read = Read();
-    if (cold) Drop();
+    drop();
+    const double to_memory = ReadToMemory();
+    drop();
     const double begin = Now(), cpu = ProcessSeconds();
     auto reader = Must(CheckpointReader::Open(FileSystem::Local(), checkpoint_));
-    auto loaded = MakeTable(&pool_);
+    auto loaded = MakeTable(&all_cores_);
+    loaded->Reserve(reader->Rows("bench"));
     Must(reader->ForEachRows("bench", 0, kPartitions,
                              [&](std::span<const RowView> rows) { return loaded->Insert(rows); }));
     const double load = Now() - begin;
@@ -376,8 +416,10 @@ class Bench {
       Fail("the loaded table has another digest");
     }
     Note(state + "read, MB/s", MegabytesASecond(read));
+    Note(state + "read to memory, MB/s", MegabytesASecond(to_memory));
     Note(state + "load, MB/s", MegabytesASecond(load));
     Note(state + "load / read", read / load);
+    Note(state + "load / read to memory", to_memory / load);
   }
 
   // Out of the page cache; pages that are on disk go.
@@ -395,6 +437,18 @@ class Bench {
     const int fd = ::open(file_.c_str(), O_RDONLY);
     int64_t bytes = 0;
     for (ssize_t n = 1; n > 0; bytes += n) n = ::read(fd, buffer.data(), buffer.size());
+    ::close(fd);
+    if (bytes != bytes_) Fail("cannot read " + file_);
+    return Now() - begin;
+  }
+
+  double ReadToMemory() {
+    const double begin = Now();
+    const embedding::Mapping memory(static_cast<size_t>(bytes_));
+    if (memory.get() == nullptr) Fail("no memory to read " + file_ + " into");
+    const int fd = ::open(file_.c_str(), O_RDONLY);
+    int64_t bytes = 0;
+    for (ssize_t n = 1; n > 0; bytes += n) n = ::read(fd, memory.get() + bytes, 4 << 20);
     ::close(fd);
     if (bytes != bytes_) Fail("cannot read " + file_);
     return Now() - begin;
@@ -423,7 +477,9 @@ class Bench {
     wanted("write alone / dd", true, 0.7);
     wanted("write beside steps / dd", true, 0.7);
     wanted("cold load / read", true, 0.7);
+    wanted("cold load / read to memory", true, 0.7);
     wanted("throughput during / before", true, 0.8);
+    wanted("during / beside a busy core", true, 0.8);
     wanted("longest during / median", false, 3);
     wanted("snapshot memory, MB", false, static_cast<double>(options_.snapshot_mb << 20) / 1e6);
   }
@@ -431,6 +487,7 @@ class Bench {
   const Options options_;
   const std::string checkpoint_;
   ThreadPool pool_{1};
+  ThreadPool all_cores_{static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))};
   const std::unique_ptr<EmbeddingTable> table_;
   Training training_;
   std::string file_;
