@@ -22,7 +22,8 @@ Status SystemError(const std::string& doing, const std::string& path, int error 
 
 class LocalFile final : public WritableFile {
  public:
-  LocalFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  LocalFile(int fd, std::string path)
+      : fd_(fd), path_(std::move(path)), end_(std::max<off_t>(::lseek(fd, 0, SEEK_END), 0)) {}
   ~LocalFile() override {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -33,15 +34,9 @@ class LocalFile final : public WritableFile {
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) return SystemError("cannot write", path_);
       bytes = bytes.subspan(static_cast<size_t>(written));
-      unsent_ += written;
+      end_ += written;
     }
-    // The disk begins while more is written, so that Sync finds little to do. Advice: Sync tells
-    // what goes wrong.
-    if (unsent_ >= kSendBytes) {
-      ::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
-      unsent_ = 0;
-    }
-    return {};
+    return end_ - sent_ >= kSendBytes ? SendOut() : Status();
   }
 
   Status Sync() override {
@@ -56,9 +51,33 @@ class LocalFile final : public WritableFile {
  private:
   static constexpr int64_t kSendBytes = 16 << 20;
 
+  // The disk begins while more is written, so that Sync finds little to do; what it was sent before
+  // leaves the page cache, so that a large file does not push out what others read, nor make the
+  // system find fresh pages for all of it. Other filesystems than a disk's may not know it: Sync
+  // does it all then.
+  Status SendOut() {
+    const auto range = [this](unsigned flags) {
+      return ::sync_file_range(fd_, on_disk_, sent_ - on_disk_, flags) == 0;
+    };
+    if (sent_ > on_disk_) {
+      const bool done = range(SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                              SYNC_FILE_RANGE_WAIT_AFTER);
+      // It has told this error now, so that a Sync would not tell it again.
+      if (!done && errno != ESPIPE && errno != EINVAL && errno != ENOSYS) {
+        return SystemError("cannot write", path_);
+      }
+      (void)::posix_fadvise(fd_, on_disk_, sent_ - on_disk_, POSIX_FADV_DONTNEED);
+    }
+    on_disk_ = std::exchange(sent_, end_);
+    range(SYNC_FILE_RANGE_WRITE);
+    return {};
+  }
+
   int fd_;
   std::string path_;
-  int64_t unsent_ = 0;  // bytes that the system was not asked to write out
+  // Where the file ends, up to where the disk was sent it, and up to where it has it.
+  off_t end_;
+  off_t sent_ = end_, on_disk_ = end_;
 };
 
 Result<std::unique_ptr<WritableFile>> OpenLocal(const std::string& path, int flags) {
