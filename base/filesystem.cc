@@ -123,14 +123,14 @@ class LocalFileSystem final : public FileSystem {
     return text;
   }
 
-  Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes) override {
+  Result<size_t> ReadInto(const std::string& path, int64_t offset,
+                          std::span<std::byte> bytes) override {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return SystemError("cannot open", path);
-    std::string text(static_cast<size_t>(bytes), '\0');
     size_t done = 0;
     ssize_t count = 0;
-    while (done < text.size()) {
-      count = ::pread(fd, text.data() + done, text.size() - done,
+    while (done < bytes.size()) {
+      count = ::pread(fd, bytes.data() + done, bytes.size() - done,
                       static_cast<off_t>(offset) + static_cast<off_t>(done));
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) break;
@@ -139,8 +139,7 @@ class LocalFileSystem final : public FileSystem {
     const int error = errno;
     ::close(fd);
     if (count < 0) return SystemError("cannot read", path, error);
-    text.resize(done);
-    return text;
+    return done;
   }
 
   Result<int64_t> Size(const std::string& path) override {
@@ -210,10 +209,21 @@ class LocalFileSystem final : public FileSystem {
 
 bool FileSystem::AppearsWhole(const std::string&) { return false; }
 
-Result<std::string> FileSystem::ReadRange(const std::string& path, int64_t offset, int64_t bytes) {
+Result<size_t> FileSystem::ReadInto(const std::string& path, int64_t offset,
+                                    std::span<std::byte> bytes) {
   TRESTLE_ASSIGN_OR_RETURN(const std::string text, Read(path));
   const auto begin = std::min(static_cast<size_t>(offset), text.size());
-  return text.substr(begin, static_cast<size_t>(bytes));
+  const size_t count = std::min(bytes.size(), text.size() - begin);
+  std::memcpy(bytes.data(), text.data() + begin, count);
+  return count;
+}
+
+Result<std::string> FileSystem::ReadRange(const std::string& path, int64_t offset, int64_t bytes) {
+  std::string text(static_cast<size_t>(bytes), '\0');
+  TRESTLE_ASSIGN_OR_RETURN(const size_t count,
+                           ReadInto(path, offset, std::as_writable_bytes(std::span(text))));
+  text.resize(count);
+  return text;
 }
 
 Status FileSystem::RemoveDirectory(const std::string& path) {

@@ -33,8 +33,11 @@ class FileSystem {
   virtual Result<std::unique_ptr<WritableFile>> Create(const std::string& path) = 0;  // truncates
   virtual Result<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) = 0;
   virtual Result<std::string> Read(const std::string& path) = 0;
-  // At most `bytes` from `offset`; fewer only at the end of the file. This one reads it all.
-  virtual Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes);
+  // From `offset`; how many bytes there were, fewer than `bytes` only at the end of the file. This
+  // one reads the whole file.
+  virtual Result<size_t> ReadInto(const std::string& path, int64_t offset,
+                                  std::span<std::byte> bytes);
+  Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes);
   virtual Result<int64_t> Size(const std::string& path) = 0;
   virtual bool Exists(const std::string& path) = 0;
   // Whether a file at that path is there only once it was closed, and then whole and durable, as in

@@ -70,14 +70,21 @@ Status CheckHash(const std::string& path, const std::string& part, const std::st
                                ", expected " + expected + ": changed");
 }
 
+Status ReadExactly(FileSystem& fs, const std::string& path, int64_t offset,
+                   std::span<std::byte> bytes) {
+  TRESTLE_ASSIGN_OR_RETURN(const size_t read, fs.ReadInto(path, offset, bytes));
+  if (read == bytes.size()) return {};
+  return CorruptFile(path, "ends at byte " + std::to_string(offset + static_cast<int64_t>(read)) +
+                               ", expected " + std::to_string(bytes.size()) + " from byte " +
+                               std::to_string(offset) + ": cut");
+}
+
 Result<std::string> ReadExactly(FileSystem& fs, const std::string& path, int64_t offset,
                                 int64_t bytes) {
-  TRESTLE_ASSIGN_OR_RETURN(std::string text, fs.ReadRange(path, offset, bytes));
-  if (static_cast<int64_t>(text.size()) == bytes) return text;
-  return CorruptFile(path, "ends at byte " +
-                               std::to_string(offset + static_cast<int64_t>(text.size())) +
-                               ", expected " + std::to_string(bytes) + " from byte " +
-                               std::to_string(offset) + ": cut");
+  std::string text(static_cast<size_t>(bytes), '\0');
+  TRESTLE_RETURN_IF_ERROR(
+      ReadExactly(fs, path, offset, std::as_writable_bytes(std::span(text))));
+  return text;
 }
 
 }  // namespace trestle

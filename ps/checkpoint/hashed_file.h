@@ -53,6 +53,8 @@ Status CheckHash(const std::string& path, const std::string& part, const std::st
                  const std::string& found);
 
 // Reads [offset, offset + bytes), all of it or kCorrupt.
+Status ReadExactly(FileSystem& fs, const std::string& path, int64_t offset,
+                   std::span<std::byte> bytes);
 Result<std::string> ReadExactly(FileSystem& fs, const std::string& path, int64_t offset,
                                 int64_t bytes);
 

@@ -4,6 +4,8 @@
 #include <arrow/ipc/reader.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
 #include <future>
 #include <utility>
@@ -195,13 +197,16 @@ class BatchRows {
   std::vector<RowView> views_;
 };
 
+// The batch lies in `bytes`.
 Result<std::shared_ptr<arrow::RecordBatch>> ReadBatch(FileSystem& fs, const std::string& path,
                                                       const ShardFrame& frame,
-                                                      const BatchEntry& entry) {
-  TRESTLE_ASSIGN_OR_RETURN(std::string bytes, ReadExactly(fs, path, entry.offset, entry.bytes));
+                                                      const BatchEntry& entry,
+                                                      std::span<std::byte> bytes) {
+  TRESTLE_RETURN_IF_ERROR(ReadExactly(fs, path, entry.offset, bytes));
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const std::string which = "the batch's at byte " + std::to_string(entry.offset);
-  TRESTLE_RETURN_IF_ERROR(CheckHash(path, which, entry.xxh3_128, Hash128(bytes)));
-  arrow::io::BufferReader reader(arrow::Buffer::FromString(std::move(bytes)));
+  TRESTLE_RETURN_IF_ERROR(CheckHash(path, which, entry.xxh3_128, Hash128(text)));
+  arrow::io::BufferReader reader(arrow::Buffer::Wrap(bytes.data(), bytes.size()));
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
   auto batch = arrow::ipc::ReadRecordBatch(frame.schema, nullptr, options, &reader);
@@ -227,15 +232,19 @@ Status ReadShardFile(FileSystem& fs, const std::string& folder, const FileEntry&
     if (batch.last_partition < begin_partition || batch.first_partition >= end_partition) continue;
     wanted.push_back(&batch);
   }
-  // A future waits for its thread where it is dropped, so what the thread uses outlives it.
+  // Two buffers for all batches: one is read while rows are taken out of the other.
+  std::array<std::vector<std::byte>, 2> buffers;
   const auto read = [&](size_t i) {
-    return std::async([&, i] { return ReadBatch(fs, path, frame, *wanted[i]); });
+    std::vector<std::byte>& buffer = buffers[i % 2];
+    const auto bytes = static_cast<size_t>(wanted[i]->bytes);
+    if (buffer.size() < bytes) buffer.resize(bytes);
+    return ReadBatch(fs, path, frame, *wanted[i], std::span(buffer).first(bytes));
   };
+  // A future waits for its thread where it is dropped, so what the thread uses outlives it.
   std::future<Result<std::shared_ptr<arrow::RecordBatch>>> next;
   for (size_t i = 0; i < wanted.size(); ++i) {
-    TRESTLE_ASSIGN_OR_RETURN(const auto batch,
-                             i == 0 ? ReadBatch(fs, path, frame, *wanted[0]) : next.get());
-    if (i + 1 < wanted.size()) next = read(i + 1);
+    TRESTLE_ASSIGN_OR_RETURN(const auto batch, i == 0 ? read(0) : next.get());
+    if (i + 1 < wanted.size()) next = std::async(read, i + 1);
     BatchRows rows(*batch, dim, state_width);
     TRESTLE_RETURN_IF_ERROR(visit(rows.Views(begin_partition, end_partition)));
   }

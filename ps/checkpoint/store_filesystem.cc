@@ -63,15 +63,14 @@ class Store final : public FileSystem {
     TRESTLE_ASSIGN_OR_RETURN(const int64_t size, Size(path));
     return ReadRange(path, 0, size);
   }
-  Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes) override {
+  Result<size_t> ReadInto(const std::string& path, int64_t offset,
+                          std::span<std::byte> bytes) override {
     TRESTLE_RETURN_IF_ERROR(Size(path).status());
     auto file = fs_->OpenInputFile(Inside(path));
     if (!file.ok()) return FromArrow(file.status(), path);
-    std::string text(static_cast<size_t>(bytes), '\0');
-    const auto read = (*file)->ReadAt(offset, bytes, text.data());
+    const auto read = (*file)->ReadAt(offset, static_cast<int64_t>(bytes.size()), bytes.data());
     if (!read.ok()) return FromArrow(read.status(), path);
-    text.resize(static_cast<size_t>(*read));
-    return text;
+    return static_cast<size_t>(*read);
   }
   Result<int64_t> Size(const std::string& path) override {
     const auto info = fs_->GetFileInfo(Inside(path));
@@ -147,9 +146,10 @@ class StoreFileSystem final : public FileSystem {
     TRESTLE_ASSIGN_OR_RETURN(FileSystem* const fs, Of(path));
     return fs->Read(path);
   }
-  Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes) override {
+  Result<size_t> ReadInto(const std::string& path, int64_t offset,
+                          std::span<std::byte> bytes) override {
     TRESTLE_ASSIGN_OR_RETURN(FileSystem* const fs, Of(path));
-    return fs->ReadRange(path, offset, bytes);
+    return fs->ReadInto(path, offset, bytes);
   }
   Result<int64_t> Size(const std::string& path) override {
     TRESTLE_ASSIGN_OR_RETURN(FileSystem* const fs, Of(path));

@@ -23,11 +23,10 @@ class AlteredFiles final : public FileSystem {
     const auto it = altered.find(path);
     return it != altered.end() ? it->second : beneath_.Read(path);
   }
-  Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes) override {
-    const auto it = altered.find(path);
-    if (it == altered.end()) return beneath_.ReadRange(path, offset, bytes);
-    const auto begin = std::min(static_cast<size_t>(offset), it->second.size());
-    return it->second.substr(begin, static_cast<size_t>(bytes));
+  Result<size_t> ReadInto(const std::string& path, int64_t offset,
+                          std::span<std::byte> bytes) override {
+    if (altered.contains(path)) return FileSystem::ReadInto(path, offset, bytes);
+    return beneath_.ReadInto(path, offset, bytes);
   }
   Result<int64_t> Size(const std::string& path) override {
     const auto it = altered.find(path);

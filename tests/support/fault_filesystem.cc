@@ -98,10 +98,10 @@ Result<std::string> FaultFileSystem::Read(const std::string& path) {
   TRESTLE_RETURN_IF_ERROR(disk_->Count("read", path));
   return beneath_.Read(path);
 }
-Result<std::string> FaultFileSystem::ReadRange(const std::string& path, int64_t offset,
-                                               int64_t bytes) {
+Result<size_t> FaultFileSystem::ReadInto(const std::string& path, int64_t offset,
+                                         std::span<std::byte> bytes) {
   TRESTLE_RETURN_IF_ERROR(disk_->Count("read", path));
-  return beneath_.ReadRange(path, offset, bytes);
+  return beneath_.ReadInto(path, offset, bytes);
 }
 Result<int64_t> FaultFileSystem::Size(const std::string& path) {
   TRESTLE_RETURN_IF_ERROR(disk_->Count("stat", path));

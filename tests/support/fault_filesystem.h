@@ -37,7 +37,8 @@ class FaultFileSystem final : public FileSystem {
   Result<std::unique_ptr<WritableFile>> Create(const std::string& path) override;
   Result<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) override;
   Result<std::string> Read(const std::string& path) override;
-  Result<std::string> ReadRange(const std::string& path, int64_t offset, int64_t bytes) override;
+  Result<size_t> ReadInto(const std::string& path, int64_t offset,
+                          std::span<std::byte> bytes) override;
   Result<int64_t> Size(const std::string& path) override;
   bool Exists(const std::string& path) override;  // cannot fail, is not counted
   Status MakeDirectories(const std::string& path) override;
