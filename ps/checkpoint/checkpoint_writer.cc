@@ -15,10 +15,6 @@ namespace {
 // After long local work, of which one rank may have much more than another.
 Operation Completing(int64_t step) { return {Stream::kControl, "checkpoint", step, kLongPhase}; }
 
-bool BreaksTheJob(const Status& status) {
-  return status.code() == StatusCode::kPeerFailed || status.code() == StatusCode::kDeadlineExceeded;
-}
-
 std::vector<NamedTensor> CopyDense(DenseBackend& backend) {
   std::vector<NamedTensor> tensors;
   for (const auto& [slice, values] : backend.State()) {
