@@ -7,7 +7,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "launcher/format.h"
+#include "base/hash.h"
 
 namespace trestle {
 namespace {

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/hash.h"
 #include "launcher/format.h"
 #include "launcher/job.h"
 #include "launcher/logging.h"

@@ -3,8 +3,6 @@
 #include <glog/logging.h>
 #include <google/protobuf/util/json_util.h>
 
-#include <cinttypes>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -142,20 +140,10 @@ Result<std::string> ManifestHash(FileSystem& fs, const std::string& folder) {
 
 std::string ModelDigest(const Manifest& manifest) {
   std::string parts;
-  char hex[17];
-  const auto add = [&](uint64_t value) {
-    std::snprintf(hex, sizeof(hex), "%016" PRIx64, value);
-    parts += hex;
-  };
   for (const TableEntry& table : manifest.tables()) {
-    parts += table.name() + "=";
-    add(table.digest());
-    parts += ';';
+    parts += table.name() + "=" + Hex(table.digest()) + ";";
   }
-  parts += "dense=";
-  add(manifest.dense_digest());
-  std::snprintf(hex, sizeof(hex), "%016" PRIx64, Hash64(parts));
-  return hex;
+  return Hex(Hash64(parts + "dense=" + Hex(manifest.dense_digest())));
 }
 
 }  // namespace trestle
