@@ -11,6 +11,7 @@
 #include "launcher/startup.h"
 #include "launcher/version.h"
 #include "ps/checkpoint/checkpoint_folder.h"
+#include "ps/checkpoint/manifest.h"
 #include "ps/checkpoint/restore.h"
 #include "worker/reject_file.h"
 
@@ -162,8 +163,7 @@ Status Job::Resume(const std::string& path, const StartOptions& start) {
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, loaded));
   const Manifest& manifest = (*checkpoint)->manifest();
   const auto wanted = [&](const std::string& table) {
-    return std::any_of(manifest.tables().begin(), manifest.tables().end(),
-                       [&](const TableEntry& entry) { return entry.name() == table; });
+    return FindTable(manifest, table) != nullptr;
   };
   loaded = RestoreTables(**checkpoint, wanted, node_.get());
   if (loaded.ok() && backend_) {
@@ -260,13 +260,12 @@ Status Job::WarmStart(const std::string& path) {
     TRESTLE_ASSIGN_OR_RETURN(const auto checkpoint, CheckpointReader::Open(fs_, found));
     std::set<std::string> wanted;
     for (const TableSpec& spec : plan_.tables) {
-      for (const TableEntry& entry : checkpoint->manifest().tables()) {
-        if (entry.name() != spec.name) continue;
-        const bool same = entry.dim() == spec.dim && entry.optimizer() == OptimizerName(spec) &&
-                          entry.seed() == spec.seed;
-        (same ? taken : left) += " " + spec.name;
-        if (same) wanted.insert(spec.name);
-      }
+      const TableEntry* const entry = FindTable(checkpoint->manifest(), spec.name);
+      if (entry == nullptr) continue;
+      const bool same = entry->dim() == spec.dim && entry->optimizer() == OptimizerName(spec) &&
+                        entry->seed() == spec.seed;
+      (same ? taken : left) += " " + spec.name;
+      if (same) wanted.insert(spec.name);
     }
     if (wanted.empty()) {
       return {StatusCode::kInvalidConfig,

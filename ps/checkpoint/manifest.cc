@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -136,6 +137,12 @@ Result<Manifest> ReadManifest(FileSystem& fs, const std::string& folder) {
 Result<std::string> ManifestHash(FileSystem& fs, const std::string& folder) {
   TRESTLE_ASSIGN_OR_RETURN(const std::string text, fs.Read(folder + "/" + kManifestName));
   return Hash128(text);
+}
+
+const TableEntry* FindTable(const Manifest& manifest, const std::string& name) {
+  const auto it = std::find_if(manifest.tables().begin(), manifest.tables().end(),
+                               [&](const TableEntry& table) { return table.name() == name; });
+  return it == manifest.tables().end() ? nullptr : &*it;
 }
 
 std::string ModelDigest(const Manifest& manifest) {
