@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <string_view>
 #include <utility>
 
 namespace trestle {
@@ -204,26 +203,6 @@ Status FileSystem::RemoveDirectory(const std::string& path) {
 FileSystem& FileSystem::Local() {
   static LocalFileSystem fs;
   return fs;
-}
-
-Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text) {
-  const bool whole = fs.AppearsWhole(path);
-  const std::string temporary = whole ? path : path + ".tmp";
-  const auto replace = [&]() -> Status {
-    TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(temporary));
-    TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(text))));
-    TRESTLE_RETURN_IF_ERROR(file->Sync());
-    TRESTLE_RETURN_IF_ERROR(file->Close());
-    return whole ? Status() : fs.Rename(temporary, path);
-  };
-  const Status replaced = replace();
-  if (whole) return replaced;
-  if (!replaced.ok()) {
-    (void)fs.Remove(temporary);  // what is told is why it is there
-    return replaced;
-  }
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return fs.SyncDirectory(folder.empty() ? "." : folder);
 }
 
 }  // namespace trestle

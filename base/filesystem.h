@@ -11,7 +11,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -54,9 +53,5 @@ class FileSystem {
 
   static FileSystem& Local();
 };
-
-// Writes a whole small file so that a reader sees the old one or the new one: temporary, sync,
-// rename, sync of the folder; or all at once where files appear whole.
-Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text);
 
 }  // namespace trestle

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "base/atomic_file.h"
 #include "base/hash.h"
 #include "launcher/checkpoint/find.h"
 #include "launcher/format.h"

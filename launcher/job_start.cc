@@ -4,6 +4,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/atomic_file.h"
 #include "base/hash.h"
 #include "launcher/checkpoint/find.h"
 #include "launcher/format.h"

@@ -4,7 +4,7 @@
 #include <bit>
 #include <nlohmann/json.hpp>
 
-#include "launcher/checkpoint/atomic_file.h"
+#include "base/atomic_file.h"
 #include "launcher/checkpoint/export_formats.h"
 
 namespace trestle {

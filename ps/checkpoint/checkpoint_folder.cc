@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/atomic_file.h"
 #include "ps/checkpoint/hashed_file.h"
 #include "ps/checkpoint/manifest.h"
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/atomic_file.h"
 #include "base/hash.h"
 #include "ps/checkpoint/hashed_file.h"
 

@@ -121,14 +121,5 @@ TEST_F(LocalFileSystemTest, GlobAndListNameAFolderThatCannotBeRead) {
   EXPECT_TRUE(fs_.Glob(dir_.Join("a.parquet/*")).value().empty());
 }
 
-TEST_F(LocalFileSystemTest, WriteFileAtomicallyReplacesTheWhole) {
-  ASSERT_TRUE(WriteFileAtomically(fs_, dir_.Join("file"), "first").ok());
-  ASSERT_TRUE(WriteFileAtomically(fs_, dir_.Join("file"), "second").ok());
-  EXPECT_EQ(fs_.Read(dir_.Join("file")).value(), "second");
-  EXPECT_EQ(fs_.List(dir_.path()).value(), (std::vector<std::string>{"file"}));
-  const Status status = WriteFileAtomically(fs_, dir_.Join("no/file"), "x");
-  EXPECT_THAT(status.ToString(), HasSubstr("no/file"));
-}
-
 }  // namespace
 }  // namespace trestle

@@ -2,6 +2,7 @@
 // closed.
 #include <gtest/gtest.h>
 
+#include "base/atomic_file.h"
 #include "ps/checkpoint/checkpoint_folder.h"
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "ps/checkpoint/store_filesystem.h"

@@ -1,3 +1,4 @@
+#include "base/atomic_file.h"
 #include "tests/support/recording_filesystem.h"
 
 #include <gmock/gmock.h>
