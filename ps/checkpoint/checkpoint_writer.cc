@@ -34,7 +34,6 @@ void AddPartial(const Cursor& part, Cursor* sum) {
 }  // namespace
 
 struct CheckpointWriter::InFlight {
-  CheckpointName name;
   Clock::Duration begun{};
   Manifest manifest;  // what is known already
   std::unique_ptr<RankFiles> files;
@@ -86,13 +85,12 @@ void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
 
   in_flight_ = std::make_unique<InFlight>();
   InFlight& flight = *in_flight_;
-  flight.name = {cursor.step(), options_.attempt};
   flight.begun = clock_.Now();
-  flight.manifest.set_name(flight.name.ToString());
+  flight.manifest.set_name(CheckpointName{cursor.step(), options_.attempt}.ToString());
   flight.manifest.set_finished(finished);
   *flight.manifest.mutable_cursor() = cursor;
   RankFiles::Spec spec;
-  spec.folder = options_.folder + "/" + flight.name.ToString();
+  spec.folder = options_.folder + "/" + flight.manifest.name();
   spec.server = node_.server_index();
   spec.servers = node_.server_count();
   spec.snapshot_bytes = options_.policy.snapshot_bytes;
@@ -156,8 +154,7 @@ Result<CheckpointReport> CheckpointWriter::Complete() {
 // What no longer counts goes. The leader's.
 Status CheckpointWriter::CleanUp(const CheckpointReport& report) {
   if (report.failure.ok()) {
-    return RemoveOldCheckpoints(fs_, options_.folder, options_.policy.retention, options_.attempt,
-                                "");
+    return RemoveOldCheckpoints(fs_, options_.folder, options_.policy.retention, options_.attempt);
   }
   const std::string path = options_.folder + "/" + report.name;
   return fs_.Exists(path) ? RemoveCheckpoint(fs_, path) : Status();
