@@ -39,6 +39,9 @@ struct TableSpec {
 // Fills the defaults and checks ranges; kInvalidConfig names the field.
 Result<TableSpec> MakeTableSpec(const Table& table, uint64_t run_seed);
 
+// The name of its optimizer as files have it: "adagrad".
+std::string OptimizerName(const TableSpec& spec);
+
 // How often a step's batch holds a key: occurrences, and samples that hold it at least once.
 struct KeyCounts {
   uint32_t occurrences = 0;

@@ -143,21 +143,6 @@ Status Refusal(const Manifest& checkpoint, const std::vector<std::string>& refus
 
 }  // namespace
 
-std::string OptimizerName(const TableSpec& spec) {
-  switch (spec.optimizer.kind_case()) {
-    case EmbeddingOptimizer::kSgd:
-      return "sgd";
-    case EmbeddingOptimizer::kRowwiseAdagrad:
-      return "rowwise_adagrad";
-    case EmbeddingOptimizer::kAdam:
-      return "adam";
-    case EmbeddingOptimizer::kAdagrad:
-    case EmbeddingOptimizer::KIND_NOT_SET:
-      return "adagrad";
-  }
-  return "state";
-}
-
 Result<std::vector<std::string>> CheckCompatible(const Manifest& checkpoint,
                                                  const LoadedConfig& loaded, const JobPlan& plan,
                                                  const std::string& instruction_set,

@@ -322,6 +322,13 @@ Manifest Job::MakeFacts() const {
     entry->set_min(s.min);
     entry->set_max(s.max);
   }
+  for (const TableSpec& spec : plan_.tables) {
+    TableEntry* const entry = facts.add_tables();
+    entry->set_name(spec.name);
+    entry->set_dim(spec.dim);
+    entry->set_optimizer(OptimizerName(spec));
+    entry->set_seed(spec.seed);
+  }
   for (const std::string& line : divergences_) facts.add_divergences(line);
   for (const LedgerEntry& entry : ledger_) *facts.add_ledger() = entry;
   facts.set_config(Canonical(loaded_.config));
@@ -344,13 +351,6 @@ void Job::MakeCheckpoints() {
   options.policy.incremental = config.incremental();
   options.policy.full_every = config.full_every();
   if (leads()) options.facts = MakeFacts();
-  for (const TableSpec& spec : plan_.tables) {
-    TableEntry* const entry = options.facts.add_tables();
-    entry->set_name(spec.name);
-    entry->set_dim(spec.dim);
-    entry->set_optimizer(OptimizerName(spec));
-    entry->set_seed(spec.seed);
-  }
   checkpoints_ = std::make_unique<CheckpointWriter>(comm_, fs_, clock_, *node_, backend_.get(),
                                                     std::move(options));
 }

@@ -95,8 +95,6 @@ void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
   spec.servers = node_.server_count();
   spec.snapshot_bytes = options_.policy.snapshot_bytes;
   spec.patience = options_.policy.patience;
-  for (const TableEntry& table : options_.facts.tables())
-    spec.optimizers.push_back(table.optimizer());
   if (options_.policy.incremental && base_ && deltas_since_full_ + 1 < options_.policy.full_every) {
     flight.manifest.set_base(base_->name());
     flight.manifest.set_base_step(base_->cursor().step());

@@ -67,7 +67,7 @@ class CheckpointWriter {
     int64_t complete_before = 0;  // Manifest::number of the checkpoint that was resumed
     CheckpointPolicy policy;
     // What every manifest says: program, config, inputs, run, numeric, divergences, ledger so far,
-    // tables (their rows and digests are filled in). The leader's counts.
+    // tables (their rows and digests are filled in). The leader's; empty on others.
     Manifest facts;
   };
   // All is borrowed. `backend` is null on ranks that do not work.

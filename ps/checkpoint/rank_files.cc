@@ -77,9 +77,13 @@ Status RankFiles::WriteTable(size_t table) {
       return newer ? visit(row) : Status();
     });
   };
-  ShardFileSpec file{
-      spec_.folder, spec.name,    spec.dim, tables_[table]->state_width(), spec_.optimizers[table],
-      spec_.server, spec_.servers};
+  const ShardFileSpec file{.folder = spec_.folder,
+                           .table = spec.name,
+                           .dim = spec.dim,
+                           .state_width = tables_[table]->state_width(),
+                           .optimizer = OptimizerName(spec),
+                           .server = spec_.server,
+                           .servers = spec_.servers};
   TRESTLE_ASSIGN_OR_RETURN(*part_.add_files(), WriteShardFile(fs_, file, rows));
   entry->set_digest(digest);
   snapshots_[table].reset();

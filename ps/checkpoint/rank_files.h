@@ -30,7 +30,6 @@ class RankFiles {
     int64_t newer_than = 0;
     int64_t snapshot_bytes = 0;
     std::chrono::nanoseconds patience{0};  // of a step that waits for snapshot memory
-    std::vector<std::string> optimizers;   // names, a table each
   };
 
   // Marks the tables now. A failure is told by Join, like those of writing.

@@ -145,10 +145,11 @@ class CheckpointRank {
     writer.leader = roles_.workers.front();
     writer.policy = job_.policy;
     for (const TableSpec& spec : job_.plan.tables) {
+      if (comm_.rank() != writer.leader) continue;
       TableEntry* const entry = writer.facts.add_tables();
       entry->set_name(spec.name);
       entry->set_dim(spec.dim);
-      entry->set_optimizer(spec.optimizer.has_adam() ? "adam" : "adagrad");
+      entry->set_optimizer(OptimizerName(spec));
     }
     writer_ = std::make_unique<CheckpointWriter>(comm_, job_.files(rank_), clock_, *node_,
                                                  node_->is_worker() ? &dense_ : nullptr, writer);
