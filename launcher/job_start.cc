@@ -28,6 +28,14 @@ bool IsDamage(StatusCode code) {
          code == StatusCode::kIoError;
 }
 
+std::vector<NumericStatistics> StatisticsOf(const Manifest& checkpoint) {
+  std::vector<NumericStatistics> statistics;
+  for (const NumericStatisticsEntry& s : checkpoint.numeric()) {
+    statistics.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
+  }
+  return statistics;
+}
+
 // Complete ones of the training that goes on, newest first.
 Result<std::vector<std::string>> CompleteCheckpoints(FileSystem& fs, const std::string& folder) {
   TRESTLE_ASSIGN_OR_RETURN(const auto found, ListCheckpoints(fs, folder));
@@ -195,16 +203,7 @@ Status Job::TakeOver(const Manifest& checkpoint, const StartOptions& start) {
   ledger_ = {checkpoint.ledger().begin(), checkpoint.ledger().end()};
   divergences_ = {checkpoint.divergences().begin(), checkpoint.divergences().end()};
   divergences_.insert(divergences_.end(), divergences.begin(), divergences.end());
-  statistics_.clear();
-  for (const NumericStatisticsEntry& s : checkpoint.numeric()) {
-    statistics_.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
-  }
-  if (cursor_.epoch() >= loaded_.config.train().epochs() && cursor_.epoch_step() > 0) {
-    return Status(StatusCode::kInvalidConfig,
-                  checkpoint.name() + " is in the middle of epoch " +
-                      std::to_string(cursor_.epoch() + 1) + "; train.epochs allows " +
-                      std::to_string(loaded_.config.train().epochs()) + ": finish that epoch");
-  }
+  statistics_ = StatisticsOf(checkpoint);
   if (!train_) return {};
   const Status same = CheckInputs(checkpoint, train_->files());
   if (same.ok() || !start.next_segment) return same;
@@ -290,9 +289,7 @@ Status Job::LoadModel(const std::string& path) {
   TRESTLE_RETURN_IF_ERROR(RestoreTables(
       *checkpoint, [](const std::string&) { return true; }, node_.get()));
   if (backend_) TRESTLE_RETURN_IF_ERROR(RestoreDense(*checkpoint, false, backend_.get()));
-  for (const NumericStatisticsEntry& s : manifest.numeric()) {
-    statistics_.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
-  }
+  statistics_ = StatisticsOf(manifest);
   return {};
 }
 
