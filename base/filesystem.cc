@@ -200,6 +200,19 @@ Status FileSystem::RemoveDirectory(const std::string& path) {
   return {StatusCode::kUnsupported, "cannot remove folder " + path + ": not on this filesystem"};
 }
 
+Status MakeDurableDirectories(FileSystem& fs, const std::string& path) {
+  std::vector<std::string> changed;  // the innermost first
+  std::filesystem::path folder = path;
+  if (!folder.has_filename()) folder = folder.parent_path();
+  while (!folder.empty() && !fs.Exists(folder.string())) {
+    folder = folder.parent_path();
+    changed.push_back(folder.empty() ? "." : folder.string());
+  }
+  TRESTLE_RETURN_IF_ERROR(fs.MakeDirectories(path));
+  for (const std::string& parent : changed) TRESTLE_RETURN_IF_ERROR(fs.SyncDirectory(parent));
+  return {};
+}
+
 FileSystem& FileSystem::Local() {
   static LocalFileSystem fs;
   return fs;

@@ -54,4 +54,8 @@ class FileSystem {
   static FileSystem& Local();
 };
 
+// Makes the folder and those above it that are missing, and syncs the folders that got a new name:
+// only these, since one above a folder that was there may be another's and not even readable.
+Status MakeDurableDirectories(FileSystem& fs, const std::string& path);
+
 }  // namespace trestle

@@ -12,7 +12,7 @@ namespace {
 // Of metrics.jsonl; a line has about 200 bytes.
 constexpr int64_t kTailBytes = 1 << 20;
 
-// The last step of the newest start, 0 if it has told of none. A line that a killed run left
+// The last step of the newest start of a training, 0 if it has told of none. A line that a killed run left
 // unfinished, or that the tail cuts, is no JSON and tells nothing.
 Result<int64_t> LastLoggedStep(FileSystem& fs, const std::string& path) {
   if (!fs.Exists(path)) return 0;
@@ -25,7 +25,7 @@ Result<int64_t> LastLoggedStep(FileSystem& fs, const std::string& path) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) continue;
     const std::string event = json.value("event", "");
-    if (event == "start") step = 0;
+    if (event == "start" && json.value("command", "train") == "train") step = 0;
     if (event == "train") step = json.value("step", step);
   }
   return step;

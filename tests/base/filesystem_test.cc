@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/fault_filesystem.h"
+#include "tests/support/recording_filesystem.h"
 #include "tests/support/temp_dir.h"
 
 namespace trestle {
@@ -119,6 +121,24 @@ TEST_F(LocalFileSystemTest, GlobAndListNameAFolderThatCannotBeRead) {
   EXPECT_EQ(fs_.Glob(dir_.Join("*.parquet")).value().size(), 1u) << "a later search is not spoiled";
   EXPECT_TRUE(fs_.Glob(dir_.Join("missing/*.parquet")).value().empty());
   EXPECT_TRUE(fs_.Glob(dir_.Join("a.parquet/*")).value().empty());
+}
+
+TEST(MakeDurableDirectories, WhatItMadeSurvivesACrash) {
+  RecordingFileSystem fs;
+  ASSERT_TRUE(MakeDurableDirectories(fs, "/a/b/c").ok());
+  EXPECT_TRUE(fs.AfterCrash(fs.operations(), {})->Exists("/a/b/c"));
+}
+
+TEST(MakeDurableDirectories, SyncsOnlyTheParentsOfNewFolders) {
+  const TempDir dir;
+  const auto calls = [&](const std::string& name) {
+    FaultFileSystem fs(FileSystem::Local(), {});
+    EXPECT_TRUE(MakeDurableDirectories(fs, dir.Join(name)).ok());
+    return fs.calls();
+  };
+  EXPECT_EQ(calls("a"), 1 + 1);
+  EXPECT_EQ(calls("a/b/c/"), 1 + 2);
+  EXPECT_EQ(calls("a/b/c"), 1) << "all there";
 }
 
 }  // namespace

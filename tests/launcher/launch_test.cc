@@ -304,6 +304,13 @@ TEST(RunStanding, IsTheNewestCompleteCheckpointAndTheLastStepOfTheNewestStart) {
   EXPECT_EQ(standing.last_step, 20) << "the newest start has told of no step yet";
   EXPECT_EQ(standing.lost(), 0);
 
+  dir.Write("run/metrics.jsonl",
+            "{\"event\":\"start\",\"command\":\"train\"}\n"
+            "{\"event\":\"train\",\"step\":70}\n"
+            "{\"event\":\"start\",\"command\":\"eval\"}\n");
+  EXPECT_EQ(ReadRunStanding(fs, dir.Join("run"), dir.Join("run/checkpoints"))->last_step, 70)
+      << "an evaluation starts no training";
+
   std::string log;
   for (int i = 0; i < 100'000; ++i)
     log += "{\"event\":\"train\",\"step\":" + std::to_string(i) + "}\n";
