@@ -93,7 +93,8 @@ class Job {
   EpochProgress ProgressAtStart() const;
   // After a step, on all ranks. `progress` is null on dedicated servers.
   Status AtBoundary(const AgreedHeader& header, int64_t epoch, const EpochProgress* progress);
-  void Tell(const CheckpointReport& report);
+  // What came of a checkpoint; `if_failed` is what follows then.
+  void Tell(const CheckpointReport& report, const std::string& if_failed);
   void BeginEpoch(int64_t epoch);
   Status EvaluateTest(Trainer& trainer);
   Status RunRole();       // a worker's epochs or a server's part in them

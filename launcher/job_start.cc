@@ -344,7 +344,9 @@ void Job::MakeCheckpoints() {
       std::chrono::nanoseconds(static_cast<int64_t>(config.every_minutes() * 60e9));
   options.policy.retention = {config.keep(), config.keep_every()};
   options.policy.snapshot_bytes = int64_t{config.snapshot_mb()} << 20;
-  options.policy.patience = std::chrono::seconds(loaded_.config.cluster().deadline_s()) / 4;
+  const std::chrono::nanoseconds deadline =
+      std::chrono::seconds(loaded_.config.cluster().deadline_s());
+  options.policy.patience = deadline / 4;
   options.policy.incremental = config.incremental();
   options.policy.full_every = config.full_every();
   if (leads()) options.facts = MakeFacts();
