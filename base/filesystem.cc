@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <glob.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +59,15 @@ class LocalFile final : public WritableFile {
   int fd_;
   std::string path_;
   int64_t unsent_ = 0;  // bytes that the system was not asked to write out
+};
+
+class LocalLock final : public FileLock {
+ public:
+  explicit LocalLock(int fd) : fd_(fd) {}
+  ~LocalLock() override { ::close(fd_); }
+
+ private:
+  const int fd_;
 };
 
 Result<std::unique_ptr<WritableFile>> OpenLocal(const std::string& path, int flags) {
@@ -158,6 +168,17 @@ class LocalFileSystem final : public FileSystem {
     return failed ? SystemError("cannot sync", path, error) : Status();
   }
 
+  Result<std::unique_ptr<FileLock>> TryLock(const std::string& path) override {
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return SystemError("cannot open", path);
+    auto lock = std::make_unique<LocalLock>(fd);
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return std::unique_ptr<FileLock>(std::move(lock));
+    if (errno == EWOULDBLOCK) return std::unique_ptr<FileLock>();
+    const bool none = errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP;
+    const Status failure = SystemError("cannot lock", path);
+    return none ? Status(StatusCode::kUnsupported, failure.root_message()) : failure;
+  }
+
   Result<std::vector<std::string>> List(const std::string& directory) override {
     std::error_code error;
     std::filesystem::directory_iterator it(directory, error);
@@ -198,6 +219,10 @@ Result<std::string> FileSystem::ReadRange(const std::string& path, int64_t offse
 
 Status FileSystem::RemoveDirectory(const std::string& path) {
   return {StatusCode::kUnsupported, "cannot remove folder " + path + ": not on this filesystem"};
+}
+
+Result<std::unique_ptr<FileLock>> FileSystem::TryLock(const std::string& path) {
+  return Status(StatusCode::kUnsupported, "cannot lock " + path + ": not on this filesystem");
 }
 
 Status MakeDurableDirectories(FileSystem& fs, const std::string& path) {

@@ -26,6 +26,12 @@ class WritableFile {
   Close() = 0;  // must be called; a destructor that finds it open drops the file handle
 };
 
+// Held as long as it lives, and no longer than the process, however that ends.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
@@ -45,6 +51,9 @@ class FileSystem {
   // An empty folder. This one says kUnsupported.
   virtual Status RemoveDirectory(const std::string& path);
   virtual Status SyncDirectory(const std::string& path) = 0;
+  // Locks a file, which is made if it is not there: null if another process, or another lock of
+  // this one, has it. kUnsupported where there are no such locks; this one says so.
+  virtual Result<std::unique_ptr<FileLock>> TryLock(const std::string& path);
   virtual Result<std::vector<std::string>> List(const std::string& directory) = 0;  // names, sorted
   // Paths that match a shell pattern, sorted; a pattern without wildcards matches itself if it
   // exists. A folder on the way that cannot be read is an error, but a missing one just holds no

@@ -222,8 +222,8 @@ void Job::Tell(const CheckpointReport& report, const std::string& if_failed) {
   }
   if (report.waited_seconds > 0) {
     progress_->Say(
-        Format("note: steps waited %.1f s for checkpoint.snapshot_mb; raise it, or use a "
-               "faster disk",
+        Format("note: steps waited %.1f s, over all ranks, for checkpoint.snapshot_mb; raise it, "
+               "or use a faster disk",
                report.waited_seconds));
   }
   if (!report.cleanup.ok()) {

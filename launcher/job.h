@@ -119,7 +119,7 @@ class Job {
   std::vector<NumericStatistics> statistics_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<DenseBackend> backend_;          // null on dedicated servers
-  std::unique_ptr<RunLock> lock_;                  // the leader's, while it trains
+  std::optional<RunLock> lock_;                    // the leader's, while it trains
   std::unique_ptr<CheckpointWriter> checkpoints_;  // while it trains
   std::unique_ptr<RunLog> log_;
   std::unique_ptr<Progress> progress_;

@@ -127,7 +127,7 @@ Status Job::TakeRunFolder(const std::string& command) {
   // Its own name must be on disk before what is in it counts.
   TRESTLE_RETURN_IF_ERROR(MakeDurableDirectories(fs_, folder()));
   if (!leads() || command != "train") return {};
-  TRESTLE_ASSIGN_OR_RETURN(lock_, RunLock::Take(folder()));
+  TRESTLE_ASSIGN_OR_RETURN(lock_, RunLock::Take(fs_, folder()));
   return {};
 }
 

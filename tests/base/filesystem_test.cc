@@ -123,6 +123,19 @@ TEST_F(LocalFileSystemTest, GlobAndListNameAFolderThatCannotBeRead) {
   EXPECT_TRUE(fs_.Glob(dir_.Join("a.parquet/*")).value().empty());
 }
 
+TEST_F(LocalFileSystemTest, ALockIsHeldAsLongAsItLives) {
+  const std::string path = dir_.Join("lock");
+  auto first = fs_.TryLock(path);
+  ASSERT_TRUE(first.ok()) << first.status().ToString();
+  ASSERT_NE(*first, nullptr);
+  EXPECT_EQ(fs_.TryLock(path).value(), nullptr);
+  Write("lock", "who holds it");  // which does not lose it
+  EXPECT_EQ(fs_.TryLock(path).value(), nullptr);
+  first->reset();
+  EXPECT_NE(fs_.TryLock(path).value(), nullptr);
+  EXPECT_THAT(fs_.TryLock(dir_.Join("no/lock")).status().ToString(), HasSubstr("no/lock"));
+}
+
 TEST(MakeDurableDirectories, WhatItMadeSurvivesACrash) {
   RecordingFileSystem fs;
   ASSERT_TRUE(MakeDurableDirectories(fs, "/a/b/c").ok());

@@ -148,7 +148,7 @@ TEST_F(Launch, AFolderStillInUseIsTriedAgain) {
   const ProcessResult result = RunCommand(Supervise(
       "[ $START = 2 ] && exit 0\n"
       "echo 'trestle: error: runs/x is in use by another run (pid 71 on host a); set ...' >&2\n"
-      "exit 2"));
+      "exit 13"));
   EXPECT_EQ(result.exit_code, 0) << result.output;
 }
 
