@@ -74,6 +74,9 @@ uint64_t HashRow(const RowView& row);
 //
 // Thread safety: one thread reads (the writer), while another pulls from and pushes to the table.
 // Destroying it ends the snapshot and releases what waits for it; the table must still be there.
+// Errors: kOutOfMemory if there is none to sort keys with, or if the snapshot was given up: a Push
+// found no memory for before-images, or waited too long for some (SnapshotMemory). No row is read
+// after that; the table goes on as ever.
 class TableSnapshot {
  public:
   virtual ~TableSnapshot() = default;
