@@ -265,9 +265,9 @@ Result<CheckpointReport> Job::LastCheckpoint() {
   const bool nothing_new =
       resumed_ && resumed_->finished() == finished_ && resumed_->cursor().step() == cursor_.step();
   if (nothing_new) {
-    progress_->Say(stopped_ ? "no step was trained after " + resumed_->name()
-                            : "nothing to do: " + resumed_->name() +
-                                  " is where this training ends");
+    progress_->Say(stopped_
+                       ? "no step was trained after " + resumed_->name()
+                       : "nothing to do: " + resumed_->name() + " is where this training ends");
     CheckpointReport report;
     report.name = resumed_->name();
     report.step = cursor_.step();

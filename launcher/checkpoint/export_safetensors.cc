@@ -20,8 +20,8 @@ Result<std::string> HeaderText(const Manifest& manifest, const std::vector<Table
   SafetensorsHeader header({{"checkpoint", manifest.name()},
                             {"digest", manifest.digest()},
                             {"step", std::to_string(manifest.cursor().step())}});
-  const auto add = [&](const std::string& name, const char* type,
-                       const std::vector<int64_t>& shape, int64_t bytes) -> Status {
+  const auto add = [&](const std::string& name, const char* type, const std::vector<int64_t>& shape,
+                       int64_t bytes) -> Status {
     if (header.Add(name, type, shape, static_cast<size_t>(bytes))) return {};
     // A dense tensor's that looks like a table's.
     return {StatusCode::kUnsupported,

@@ -127,8 +127,8 @@ void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
     flight.manifest.set_base(base_->name);
     flight.manifest.set_base_step(base_->step);
   }
-  flight.failure = WithinMemory("marking", kNoCheckpointMemory,
-                                [&] { return StartWriting(number, &flight); });
+  flight.failure =
+      WithinMemory("marking", kNoCheckpointMemory, [&] { return StartWriting(number, &flight); });
   if (flight.failure.ok()) return;
   flight.files = nullptr;  // whose snapshots nobody reads
   written_ = number;
@@ -288,8 +288,8 @@ Result<CheckpointReport> CheckpointWriter::Finish(const Cursor& cursor, bool fin
   if (newest_ && newest_->cursor().step() == cursor.step()) {
     Status restated;
     if (leads()) {
-      restated = WithinMemory("restating", kNoCheckpointMemory,
-                              [&] { return Restate(cursor, finished); });
+      restated =
+          WithinMemory("restating", kNoCheckpointMemory, [&] { return Restate(cursor, finished); });
     }
     restated = AgreeOnStatus(comm_, Completing(cursor.step()), restated);
     if (BreaksTheJob(restated)) return restated;

@@ -47,10 +47,10 @@ struct CheckpointReport {
   std::string name;
   int64_t step = 0;
   bool full = true;
-  int64_t rows = 0;    // written, by all
-  int64_t bytes = 0;   // of all files
-  double seconds = 0;  // from the mark to the MANIFEST
-  std::string digest;  // of the model at that step
+  int64_t rows = 0;                 // written, by all
+  int64_t bytes = 0;                // of all files
+  double seconds = 0;               // from the mark to the MANIFEST
+  std::string digest;               // of the model at that step
   int64_t snapshot_peak_bytes = 0;  // held by the rank that held most
   double waited_seconds = 0;        // steps that waited for snapshot memory, of all ranks
   Status failure;                   // OK: it is complete

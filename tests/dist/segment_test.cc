@@ -186,8 +186,8 @@ TEST_F(Segments, AFolderWithAnEarlierRunIsNotBegunAgain) {
   ExpectLedger(Newest("run"), {SmallJob::kRows});
 }
 
-// A checkpoint that cannot be written at all is that of a start that was killed before its first:
-// what --resume latest goes on with is that start, not the run before it.
+// It ended before its first checkpoint, here for want of a model to warm it: --resume latest begins
+// that training again, and does not go on with the one before it.
 TEST_F(Segments, AFreshStartThatWroteNothingIsStillTheNewest) {
   const JobResult first = Run({1, false, 0}, In("run"));
   const auto before = Checkpoints("run");
@@ -196,8 +196,7 @@ TEST_F(Segments, AFreshStartThatWroteNothingIsStillTheNewest) {
   Run({2, true, 0}, fresh, StatusCode::kNotFound);
   EXPECT_EQ(Checkpoints("run"), before);
   for (const Shape& shape : kShapes) {
-    std::filesystem::copy(folder("run"), folder("copy"),
-                          std::filesystem::copy_options::recursive);
+    std::filesystem::copy(folder("run"), folder("copy"), std::filesystem::copy_options::recursive);
     std::vector<std::string> latest = In("copy");
     latest.insert(latest.end(), {"--resume", "latest"});
     const JobResult anew = Run(shape, latest);

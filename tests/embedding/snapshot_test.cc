@@ -399,8 +399,8 @@ TEST_F(SnapshotMemoryTest, APushThatWaitsTooLongGivesTheSnapshotUp) {
 TEST_F(SnapshotMemoryTest, OneThatIsGivenUpEndsTheWaitingForAll) {
   Trained other(trained_.table.spec(), &pool_, 2);
   other.Train(Keys(0, kRows));
-  const auto memory = std::make_shared<SnapshotMemory>(2 * fixed_ + 100 * image_,
-                                                       std::chrono::nanoseconds(1));
+  const auto memory =
+      std::make_shared<SnapshotMemory>(2 * fixed_ + 100 * image_, std::chrono::nanoseconds(1));
   auto snapshot = Mark(trained_.table, memory);
   auto others = Mark(other.table, memory);
   trained_.Train(Keys(0, 90));

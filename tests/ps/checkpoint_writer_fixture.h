@@ -1,5 +1,5 @@
-// What the tests of checkpoint writers share: a disk in memory, jobs that write to it, and what must
-// hold of what they wrote. And a filesystem that holds back whoever writes.
+// What the tests of checkpoint writers share: a disk in memory, jobs that write to it, and what
+// must hold of what they wrote. And a filesystem that holds back whoever writes.
 //
 // Thread safety: one test; GatedFileSystem as FileSystem. Errors: tests fail.
 #pragma once

@@ -1,5 +1,5 @@
-#include "base/atomic_file.h"
 #include "tests/support/recording_filesystem.h"
+#include "base/atomic_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
