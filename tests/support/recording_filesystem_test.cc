@@ -1,5 +1,4 @@
 #include "tests/support/recording_filesystem.h"
-#include "base/atomic_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,6 +6,8 @@
 #include <set>
 #include <span>
 #include <string>
+
+#include "base/atomic_file.h"
 
 namespace trestle {
 namespace {
