@@ -17,9 +17,10 @@ std::string WeightsName(const TableEntry& table) {
 
 Result<std::string> HeaderText(const Manifest& manifest, const std::vector<TableEntry>& tables,
                                const std::vector<NamedTensor>& dense) {
-  SafetensorsHeader header({{"checkpoint", manifest.name()},
-                            {"digest", manifest.digest()},
-                            {"step", std::to_string(manifest.cursor().step())}});
+  SafetensorsHeader header(
+      SafetensorsHeader::Facts{{"checkpoint", manifest.name()},
+                               {"digest", manifest.digest()},
+                               {"step", std::to_string(manifest.cursor().step())}});
   const auto add = [&](const std::string& name, const char* type, const std::vector<int64_t>& shape,
                        int64_t bytes) -> Status {
     if (header.Add(name, type, shape, static_cast<size_t>(bytes))) return {};

@@ -16,7 +16,7 @@ namespace {
 constexpr char kType[] = "F32";
 
 Result<std::string> MakeHeader(const std::string& path, const std::vector<NamedTensor>& tensors) {
-  SafetensorsHeader header({{"format", "trestle"}});
+  SafetensorsHeader header(SafetensorsHeader::Facts{{"format", "trestle"}});
   for (const NamedTensor& tensor : tensors) {
     const auto shape = static_cast<size_t>(tensor.rows) * static_cast<size_t>(tensor.cols);
     if (tensor.values.size() == shape &&

@@ -26,9 +26,9 @@ struct SafetensorsEntry {
 // For writing.
 class SafetensorsHeader {
  public:
-  // `facts`: names and values for whoever reads the file.
-  explicit SafetensorsHeader(std::vector<std::pair<std::string, std::string>> facts)
-      : facts_(std::move(facts)) {}
+  // Names and values for whoever reads the file.
+  using Facts = std::vector<std::pair<std::string, std::string>>;
+  explicit SafetensorsHeader(Facts facts) : facts_(std::move(facts)) {}
 
   // The next tensor of the data. False: its name is taken.
   [[nodiscard]] bool Add(const std::string& name, const std::string& type,
@@ -37,7 +37,7 @@ class SafetensorsHeader {
   std::string Text() const;
 
  private:
-  const std::vector<std::pair<std::string, std::string>> facts_;
+  const Facts facts_;
   std::vector<SafetensorsEntry> tensors_;
 };
 
