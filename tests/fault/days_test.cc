@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "tests/support/job_killer.h"
 #include "tests/support/killed_job.h"
 
