@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <glob.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,7 +10,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <string_view>
 #include <utility>
 
 namespace trestle {
@@ -78,6 +78,15 @@ class LocalFile final : public WritableFile {
   // Where the file ends, up to where the disk was sent it, and up to where it has it.
   off_t end_;
   off_t sent_ = end_, on_disk_ = end_;
+};
+
+class LocalLock final : public FileLock {
+ public:
+  explicit LocalLock(int fd) : fd_(fd) {}
+  ~LocalLock() override { ::close(fd_); }
+
+ private:
+  const int fd_;
 };
 
 Result<std::unique_ptr<WritableFile>> OpenLocal(const std::string& path, int flags) {
@@ -177,6 +186,17 @@ class LocalFileSystem final : public FileSystem {
     return failed ? SystemError("cannot sync", path, error) : Status();
   }
 
+  Result<std::unique_ptr<FileLock>> TryLock(const std::string& path) override {
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return SystemError("cannot open", path);
+    auto lock = std::make_unique<LocalLock>(fd);
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return std::unique_ptr<FileLock>(std::move(lock));
+    if (errno == EWOULDBLOCK) return std::unique_ptr<FileLock>();
+    const bool none = errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP;
+    const Status failure = SystemError("cannot lock", path);
+    return none ? Status(StatusCode::kUnsupported, failure.root_message()) : failure;
+  }
+
   Result<std::vector<std::string>> List(const std::string& directory) override {
     std::error_code error;
     std::filesystem::directory_iterator it(directory, error);
@@ -230,29 +250,26 @@ Status FileSystem::RemoveDirectory(const std::string& path) {
   return {StatusCode::kUnsupported, "cannot remove folder " + path + ": not on this filesystem"};
 }
 
+Result<std::unique_ptr<FileLock>> FileSystem::TryLock(const std::string& path) {
+  return Status(StatusCode::kUnsupported, "cannot lock " + path + ": not on this filesystem");
+}
+
+Status MakeDurableDirectories(FileSystem& fs, const std::string& path) {
+  std::vector<std::string> changed;  // the innermost first
+  std::filesystem::path folder = path;
+  if (!folder.has_filename()) folder = folder.parent_path();
+  while (!folder.empty() && !fs.Exists(folder.string())) {
+    folder = folder.parent_path();
+    changed.push_back(folder.empty() ? "." : folder.string());
+  }
+  TRESTLE_RETURN_IF_ERROR(fs.MakeDirectories(path));
+  for (const std::string& parent : changed) TRESTLE_RETURN_IF_ERROR(fs.SyncDirectory(parent));
+  return {};
+}
+
 FileSystem& FileSystem::Local() {
   static LocalFileSystem fs;
   return fs;
-}
-
-Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text) {
-  const bool whole = fs.AppearsWhole(path);
-  const std::string temporary = whole ? path : path + ".tmp";
-  const auto replace = [&]() -> Status {
-    TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(temporary));
-    TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(text))));
-    TRESTLE_RETURN_IF_ERROR(file->Sync());
-    TRESTLE_RETURN_IF_ERROR(file->Close());
-    return whole ? Status() : fs.Rename(temporary, path);
-  };
-  const Status replaced = replace();
-  if (whole) return replaced;
-  if (!replaced.ok()) {
-    (void)fs.Remove(temporary);  // what is told is why it is there
-    return replaced;
-  }
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return fs.SyncDirectory(folder.empty() ? "." : folder);
 }
 
 }  // namespace trestle

@@ -11,7 +11,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -25,6 +24,12 @@ class WritableFile {
   virtual Status Sync() = 0;  // on disk when it returns
   virtual Status
   Close() = 0;  // must be called; a destructor that finds it open drops the file handle
+};
+
+// Held as long as it lives, and no longer than the process, however that ends.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
 };
 
 class FileSystem {
@@ -49,6 +54,9 @@ class FileSystem {
   // An empty folder. This one says kUnsupported.
   virtual Status RemoveDirectory(const std::string& path);
   virtual Status SyncDirectory(const std::string& path) = 0;
+  // Locks a file, which is made if it is not there: null if another process, or another lock of
+  // this one, has it. kUnsupported where there are no such locks; this one says so.
+  virtual Result<std::unique_ptr<FileLock>> TryLock(const std::string& path);
   virtual Result<std::vector<std::string>> List(const std::string& directory) = 0;  // names, sorted
   // Paths that match a shell pattern, sorted; a pattern without wildcards matches itself if it
   // exists. A folder on the way that cannot be read is an error, but a missing one just holds no
@@ -58,8 +66,8 @@ class FileSystem {
   static FileSystem& Local();
 };
 
-// Writes a whole small file so that a reader sees the old one or the new one: temporary, sync,
-// rename, sync of the folder; or all at once where files appear whole.
-Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text);
+// Makes the folder and those above it that are missing, and syncs the folders that got a new name:
+// only these, since one above a folder that was there may be another's and not even readable.
+Status MakeDurableDirectories(FileSystem& fs, const std::string& path);
 
 }  // namespace trestle

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <cinttypes>
 #include <cstdio>
 #include <new>
 
@@ -27,6 +28,12 @@ uint64_t Hash64(std::span<const std::byte> bytes, uint64_t seed) {
 
 uint64_t Hash64(std::string_view text, uint64_t seed) {
   return XXH3_64bits_withSeed(text.data(), text.size(), seed);
+}
+
+std::string Hex(uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof(text), "%016" PRIx64, value);
+  return text;
 }
 
 struct Hasher128::State {

@@ -44,6 +44,9 @@ class Hasher128 {
   std::unique_ptr<State> state_;
 };
 
+// A hash as messages, files and logs show it: 16 digits.
+std::string Hex(uint64_t value);
+
 // The key of a string id in the table with that seed.
 inline Key StringKey(std::string_view text, uint64_t table_seed) {
   return Key{Hash64(text, table_seed)};

@@ -36,6 +36,8 @@ std::string_view StatusCodeName(StatusCode code) {
       return "out of memory";
     case StatusCode::kUnsupported:
       return "unsupported";
+    case StatusCode::kInUse:
+      return "in use";
     case StatusCode::kInterrupted:
       return "interrupted";
   }

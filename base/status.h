@@ -33,6 +33,7 @@ enum class StatusCode {
   kDeadlineExceeded = 10,  // a wait passed its deadline
   kOutOfMemory = 11,
   kUnsupported = 12,   // asked for something this build or machine has not
+  kInUse = 13,         // another run holds the folder
   kInterrupted = 130,  // Ctrl-C, SIGTERM
 };
 

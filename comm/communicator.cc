@@ -28,4 +28,8 @@ Status AgreeOnStatus(Communicator& comm, Operation op, const Status& local) {
   return {};
 }
 
+bool BreaksTheJob(const Status& status) {
+  return status.code() == StatusCode::kPeerFailed || status.code() == StatusCode::kDeadlineExceeded;
+}
+
 }  // namespace trestle

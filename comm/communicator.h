@@ -109,6 +109,11 @@ class Communicator {
 // rank, wrapped with that rank on the others. This is how a local failure becomes everybody's.
 Status AgreeOnStatus(Communicator& comm, Operation op, const Status& local);
 
+// Whether it is a failure after which nothing more may be communicated: a peer is gone, or was
+// waited for too long and may still wait itself. Whoever has one ends the job; any other failure
+// can be told to the others, and the job may go on.
+[[nodiscard]] bool BreaksTheJob(const Status& status);
+
 // A fixed-size value of every member, indexed by rank.
 template <class T>
 Result<std::vector<T>> AllGatherValue(Communicator& comm, Operation op, const T& value) {

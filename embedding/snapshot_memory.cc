@@ -49,7 +49,8 @@ bool SnapshotMemory::Hold(int64_t bytes, const std::atomic<bool>& over) {
   if (!may_go_on()) {
     const auto start = std::chrono::steady_clock::now();
     ++waiting_;
-    given_up_ = !changed_.wait_for(lock, patience_, may_go_on) || given_up_;
+    const auto left = patience_ - (waited_ - waited_before_step_);
+    given_up_ = !changed_.wait_for(lock, left, may_go_on) || given_up_;
     --waiting_;
     waited_ += std::chrono::steady_clock::now() - start;
   }
@@ -71,6 +72,11 @@ void SnapshotMemory::Release(int64_t bytes) {
 void SnapshotMemory::Wake() {
   std::lock_guard lock(mutex_);
   changed_.notify_all();
+}
+
+void SnapshotMemory::BeginStep() {
+  std::lock_guard lock(mutex_);
+  waited_before_step_ = waited_;
 }
 
 void SnapshotMemory::Add(int64_t bytes) {

@@ -4,8 +4,8 @@
 // goes through when no image is held, and is the only thing that takes held() beyond limit().
 //
 // Thread safety: all methods. A writer never waits here, so a waiting Push gets on as fast as the
-// disk does; where that takes longer than `patience`, the snapshots are given up, and not the step:
-// other ranks wait for it.
+// disk does. A step whose pushes wait longer than `patience` together gives the snapshots up, and
+// not itself: other ranks wait for it.
 #pragma once
 
 #include <atomic>
@@ -40,6 +40,9 @@ class SnapshotMemory {
   void Release(int64_t bytes);
   void Wake();  // after `over` was set
 
+  // A step begins: it has all of `patience` before it.
+  void BeginStep();
+
  private:
   void Add(int64_t bytes);  // under mutex_
   bool Fits(int64_t bytes) const { return held_ + bytes <= limit_; }
@@ -51,7 +54,7 @@ class SnapshotMemory {
   int64_t held_ = 0, fixed_ = 0, peak_ = 0;
   int waiting_ = 0;
   bool given_up_ = false;
-  std::chrono::nanoseconds waited_{0};
+  std::chrono::nanoseconds waited_{0}, waited_before_step_{0};
 };
 
 }  // namespace trestle

@@ -39,6 +39,9 @@ struct TableSpec {
 // Fills the defaults and checks ranges; kInvalidConfig names the field.
 Result<TableSpec> MakeTableSpec(const Table& table, uint64_t run_seed);
 
+// The name of its optimizer as files have it: "adagrad".
+std::string OptimizerName(const TableSpec& spec);
+
 // How often a step's batch holds a key: occurrences, and samples that hold it at least once.
 struct KeyCounts {
   uint32_t occurrences = 0;
@@ -71,6 +74,9 @@ uint64_t HashRow(const RowView& row);
 //
 // Thread safety: one thread reads (the writer), while another pulls from and pushes to the table.
 // Destroying it ends the snapshot and releases what waits for it; the table must still be there.
+// Errors: kOutOfMemory if there is none to sort keys with, or if the snapshot was given up: a Push
+// found no memory for before-images, or waited too long for some (SnapshotMemory). No row is read
+// after that; the table goes on as ever.
 class TableSnapshot {
  public:
   virtual ~TableSnapshot() = default;

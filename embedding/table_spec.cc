@@ -149,4 +149,19 @@ Result<TableSpec> MakeTableSpec(const Table& table, uint64_t run_seed) {
   return spec;
 }
 
+std::string OptimizerName(const TableSpec& spec) {
+  switch (spec.optimizer.kind_case()) {
+    case EmbeddingOptimizer::kSgd:
+      return "sgd";
+    case EmbeddingOptimizer::kRowwiseAdagrad:
+      return "rowwise_adagrad";
+    case EmbeddingOptimizer::kAdam:
+      return "adam";
+    case EmbeddingOptimizer::kAdagrad:
+    case EmbeddingOptimizer::KIND_NOT_SET:
+      return "adagrad";
+  }
+  return "state";
+}
+
 }  // namespace trestle

@@ -7,7 +7,8 @@
 #include <sstream>
 #include <string_view>
 
-#include "launcher/format.h"
+#include "base/hash.h"
+#include "ps/checkpoint/manifest.h"
 
 namespace trestle {
 namespace {
@@ -98,8 +99,7 @@ Result<Config> ConfigOf(const Manifest& checkpoint) {
 void CompareTables(const Manifest& checkpoint, const JobPlan& plan, bool allow_new,
                    std::vector<std::string>* refused) {
   for (const TableSpec& spec : plan.tables) {
-    const auto same = [&](const TableEntry& t) { return t.name() == spec.name; };
-    const auto found = std::find_if(checkpoint.tables().begin(), checkpoint.tables().end(), same);
+    const TableEntry* const found = FindTable(checkpoint, spec.name);
     const auto differ = [&](const std::string& what, const std::string& there,
                             const std::string& here) {
       if (there != here) {
@@ -107,7 +107,7 @@ void CompareTables(const Manifest& checkpoint, const JobPlan& plan, bool allow_n
                            here + " here");
       }
     };
-    if (found == checkpoint.tables().end()) {
+    if (found == nullptr) {
       if (!allow_new) {
         refused->push_back("it has no table " + spec.name + "; --allow-new gives it fresh rows");
       }
@@ -142,21 +142,6 @@ Status Refusal(const Manifest& checkpoint, const std::vector<std::string>& refus
 }
 
 }  // namespace
-
-std::string OptimizerName(const TableSpec& spec) {
-  switch (spec.optimizer.kind_case()) {
-    case EmbeddingOptimizer::kSgd:
-      return "sgd";
-    case EmbeddingOptimizer::kRowwiseAdagrad:
-      return "rowwise_adagrad";
-    case EmbeddingOptimizer::kAdam:
-      return "adam";
-    case EmbeddingOptimizer::kAdagrad:
-    case EmbeddingOptimizer::KIND_NOT_SET:
-      return "adagrad";
-  }
-  return "state";
-}
 
 Result<std::vector<std::string>> CheckCompatible(const Manifest& checkpoint,
                                                  const LoadedConfig& loaded, const JobPlan& plan,

@@ -44,7 +44,4 @@ Status CheckModel(const Manifest& checkpoint, const LoadedConfig& loaded, const 
 // Whether these are the files that the checkpoint's segment reads.
 Status CheckInputs(const Manifest& checkpoint, const std::vector<InputFile>& files);
 
-// The name of a table's optimizer as manifests have it: "adagrad".
-std::string OptimizerName(const TableSpec& spec);
-
 }  // namespace trestle

@@ -1,7 +1,6 @@
 // printf into a std::string, for lines of progress and errors.
 #pragma once
 
-#include <cstdint>
 #include <cstdio>
 #include <string>
 
@@ -14,7 +13,5 @@ std::string Format(const char* format, Args... args) {
   std::snprintf(text, sizeof(text), format, args...);
   return text;
 }
-
-inline std::string Hex(uint64_t value) { return Format("%016lx", value); }
 
 }  // namespace trestle

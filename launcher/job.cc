@@ -2,7 +2,10 @@
 
 #include <cstdio>
 
+#include "base/atomic_file.h"
+#include "base/hash.h"
 #include "launcher/checkpoint/find.h"
+#include "launcher/checkpoint/text.h"
 #include "launcher/format.h"
 #include "launcher/signals.h"
 #include "ps/checkpoint/restore.h"
@@ -192,12 +195,12 @@ Status Job::AtBoundary(const AgreedHeader& header, int64_t epoch, const EpochPro
     cursor_.set_ledger_hash(progress->ledger.hash);
   }
   TRESTLE_ASSIGN_OR_RETURN(const auto report, checkpoints_->AtBoundary(header, cursor_));
-  if (report) Tell(*report);
+  if (report) Tell(*report, "training goes on");
   return {};
 }
 
-// Says what came of a checkpoint, on the leader's progress and in metrics.jsonl.
-void Job::Tell(const CheckpointReport& report) {
+// On the leader's progress and in metrics.jsonl.
+void Job::Tell(const CheckpointReport& report, const std::string& if_failed) {
   RunLog::Fields fields = {{"name", report.name},
                            {"step", report.step},
                            {"full", report.full},
@@ -209,18 +212,18 @@ void Job::Tell(const CheckpointReport& report) {
                            {"waited_s", report.waited_seconds}};
   if (!report.failure.ok()) {
     ++failed_checkpoints_;
-    progress_->Say("checkpoint " + report.name +
-                   " FAILED, training goes on: " + report.failure.ToString());
+    progress_->Say("checkpoint " + report.name + " FAILED, " + if_failed + ": " +
+                   report.failure.ToString());
     fields.emplace_back("error", report.failure.ToString());
   } else {
-    progress_->Say(Format("checkpoint %s%s  %.1f MB in %.1f s", report.name.c_str(),
-                          report.full ? "" : " (delta)", static_cast<double>(report.bytes) / 1e6,
+    progress_->Say(Format("checkpoint %s%s  %s in %.1f s", report.name.c_str(),
+                          report.full ? "" : " (delta)", BytesText(report.bytes).c_str(),
                           report.seconds));
   }
   if (report.waited_seconds > 0) {
     progress_->Say(
-        Format("note: steps waited %.1f s for checkpoint.snapshot_mb; raise it, or use a "
-               "faster disk",
+        Format("note: steps waited %.1f s, over all ranks, for checkpoint.snapshot_mb; raise it, "
+               "or use a faster disk",
                report.waited_seconds));
   }
   if (!report.cleanup.ok()) {
@@ -262,7 +265,9 @@ Result<CheckpointReport> Job::LastCheckpoint() {
   const bool nothing_new =
       resumed_ && resumed_->finished() == finished_ && resumed_->cursor().step() == cursor_.step();
   if (nothing_new) {
-    progress_->Say("nothing to do: " + resumed_->name() + " is where this training ends");
+    progress_->Say(stopped_
+                       ? "no step was trained after " + resumed_->name()
+                       : "nothing to do: " + resumed_->name() + " is where this training ends");
     CheckpointReport report;
     report.name = resumed_->name();
     report.step = cursor_.step();
@@ -270,9 +275,11 @@ Result<CheckpointReport> Job::LastCheckpoint() {
     return report;
   }
   TRESTLE_ASSIGN_OR_RETURN(const auto in_flight, checkpoints_->Drain());
-  if (in_flight) Tell(*in_flight);
+  if (in_flight) Tell(*in_flight, "the one at the end is still to be written");
   TRESTLE_ASSIGN_OR_RETURN(CheckpointReport report, checkpoints_->Finish(cursor_, finished_));
-  if (report.bytes > 0 || !report.failure.ok()) Tell(report);
+  if (report.bytes > 0 || !report.failure.ok()) {
+    Tell(report, "what was trained since the one before is not saved");
+  }
   return report;
 }
 

@@ -93,7 +93,8 @@ class Job {
   EpochProgress ProgressAtStart() const;
   // After a step, on all ranks. `progress` is null on dedicated servers.
   Status AtBoundary(const AgreedHeader& header, int64_t epoch, const EpochProgress* progress);
-  void Tell(const CheckpointReport& report);
+  // What came of a checkpoint; `if_failed` is what follows then.
+  void Tell(const CheckpointReport& report, const std::string& if_failed);
   void BeginEpoch(int64_t epoch);
   Status EvaluateTest(Trainer& trainer);
   Status RunRole();       // a worker's epochs or a server's part in them
@@ -118,7 +119,7 @@ class Job {
   std::vector<NumericStatistics> statistics_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<DenseBackend> backend_;          // null on dedicated servers
-  std::unique_ptr<RunLock> lock_;                  // the leader's, while it trains
+  std::optional<RunLock> lock_;                    // the leader's, while it trains
   std::unique_ptr<CheckpointWriter> checkpoints_;  // while it trains
   std::unique_ptr<RunLog> log_;
   std::unique_ptr<Progress> progress_;

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 
+#include "base/hash.h"
 #include "launcher/format.h"
 #include "launcher/job.h"
 #include "launcher/logging.h"
@@ -124,12 +124,10 @@ Status Job::ShareStatistics() {
 }
 
 Status Job::TakeRunFolder(const std::string& command) {
-  TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(folder()));
   // Its own name must be on disk before what is in it counts.
-  const std::string parent = std::filesystem::path(folder()).parent_path().string();
-  TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(parent.empty() ? "." : parent));
+  TRESTLE_RETURN_IF_ERROR(MakeDurableDirectories(fs_, folder()));
   if (!leads() || command != "train") return {};
-  TRESTLE_ASSIGN_OR_RETURN(lock_, RunLock::Take(folder()));
+  TRESTLE_ASSIGN_OR_RETURN(lock_, RunLock::Take(fs_, folder()));
   return {};
 }
 

@@ -4,12 +4,15 @@
 #include <set>
 #include <sstream>
 
+#include "base/atomic_file.h"
+#include "base/hash.h"
 #include "launcher/checkpoint/find.h"
 #include "launcher/format.h"
 #include "launcher/job.h"
 #include "launcher/startup.h"
 #include "launcher/version.h"
 #include "ps/checkpoint/checkpoint_folder.h"
+#include "ps/checkpoint/manifest.h"
 #include "ps/checkpoint/restore.h"
 #include "worker/reject_file.h"
 
@@ -23,6 +26,14 @@ constexpr Operation kLoading{Stream::kControl, "loading the checkpoint", -1, kLo
 bool IsDamage(StatusCode code) {
   return code == StatusCode::kCorrupt || code == StatusCode::kNotFound ||
          code == StatusCode::kIoError;
+}
+
+std::vector<NumericStatistics> StatisticsOf(const Manifest& checkpoint) {
+  std::vector<NumericStatistics> statistics;
+  for (const NumericStatisticsEntry& s : checkpoint.numeric()) {
+    statistics.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
+  }
+  return statistics;
 }
 
 // Complete ones of the training that goes on, newest first.
@@ -161,8 +172,7 @@ Status Job::Resume(const std::string& path, const StartOptions& start) {
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, loaded));
   const Manifest& manifest = (*checkpoint)->manifest();
   const auto wanted = [&](const std::string& table) {
-    return std::any_of(manifest.tables().begin(), manifest.tables().end(),
-                       [&](const TableEntry& entry) { return entry.name() == table; });
+    return FindTable(manifest, table) != nullptr;
   };
   loaded = RestoreTables(**checkpoint, wanted, node_.get());
   if (loaded.ok() && backend_) {
@@ -193,16 +203,7 @@ Status Job::TakeOver(const Manifest& checkpoint, const StartOptions& start) {
   ledger_ = {checkpoint.ledger().begin(), checkpoint.ledger().end()};
   divergences_ = {checkpoint.divergences().begin(), checkpoint.divergences().end()};
   divergences_.insert(divergences_.end(), divergences.begin(), divergences.end());
-  statistics_.clear();
-  for (const NumericStatisticsEntry& s : checkpoint.numeric()) {
-    statistics_.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
-  }
-  if (cursor_.epoch() >= loaded_.config.train().epochs() && cursor_.epoch_step() > 0) {
-    return Status(StatusCode::kInvalidConfig,
-                  checkpoint.name() + " is in the middle of epoch " +
-                      std::to_string(cursor_.epoch() + 1) + "; train.epochs allows " +
-                      std::to_string(loaded_.config.train().epochs()) + ": finish that epoch");
-  }
+  statistics_ = StatisticsOf(checkpoint);
   if (!train_) return {};
   const Status same = CheckInputs(checkpoint, train_->files());
   if (same.ok() || !start.next_segment) return same;
@@ -259,13 +260,12 @@ Status Job::WarmStart(const std::string& path) {
     TRESTLE_ASSIGN_OR_RETURN(const auto checkpoint, CheckpointReader::Open(fs_, found));
     std::set<std::string> wanted;
     for (const TableSpec& spec : plan_.tables) {
-      for (const TableEntry& entry : checkpoint->manifest().tables()) {
-        if (entry.name() != spec.name) continue;
-        const bool same = entry.dim() == spec.dim && entry.optimizer() == OptimizerName(spec) &&
-                          entry.seed() == spec.seed;
-        (same ? taken : left) += " " + spec.name;
-        if (same) wanted.insert(spec.name);
-      }
+      const TableEntry* const entry = FindTable(checkpoint->manifest(), spec.name);
+      if (entry == nullptr) continue;
+      const bool same = entry->dim() == spec.dim && entry->optimizer() == OptimizerName(spec) &&
+                        entry->seed() == spec.seed;
+      (same ? taken : left) += " " + spec.name;
+      if (same) wanted.insert(spec.name);
     }
     if (wanted.empty()) {
       return {StatusCode::kInvalidConfig,
@@ -289,9 +289,7 @@ Status Job::LoadModel(const std::string& path) {
   TRESTLE_RETURN_IF_ERROR(RestoreTables(
       *checkpoint, [](const std::string&) { return true; }, node_.get()));
   if (backend_) TRESTLE_RETURN_IF_ERROR(RestoreDense(*checkpoint, false, backend_.get()));
-  for (const NumericStatisticsEntry& s : manifest.numeric()) {
-    statistics_.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
-  }
+  statistics_ = StatisticsOf(manifest);
   return {};
 }
 
@@ -321,6 +319,13 @@ Manifest Job::MakeFacts() const {
     entry->set_min(s.min);
     entry->set_max(s.max);
   }
+  for (const TableSpec& spec : plan_.tables) {
+    TableEntry* const entry = facts.add_tables();
+    entry->set_name(spec.name);
+    entry->set_dim(spec.dim);
+    entry->set_optimizer(OptimizerName(spec));
+    entry->set_seed(spec.seed);
+  }
   for (const std::string& line : divergences_) facts.add_divergences(line);
   for (const LedgerEntry& entry : ledger_) *facts.add_ledger() = entry;
   facts.set_config(Canonical(loaded_.config));
@@ -339,17 +344,12 @@ void Job::MakeCheckpoints() {
       std::chrono::nanoseconds(static_cast<int64_t>(config.every_minutes() * 60e9));
   options.policy.retention = {config.keep(), config.keep_every()};
   options.policy.snapshot_bytes = int64_t{config.snapshot_mb()} << 20;
-  options.policy.patience = std::chrono::seconds(loaded_.config.cluster().deadline_s()) / 4;
+  const std::chrono::nanoseconds deadline =
+      std::chrono::seconds(loaded_.config.cluster().deadline_s());
+  options.policy.patience = deadline / 4;
   options.policy.incremental = config.incremental();
   options.policy.full_every = config.full_every();
   if (leads()) options.facts = MakeFacts();
-  for (const TableSpec& spec : plan_.tables) {
-    TableEntry* const entry = options.facts.add_tables();
-    entry->set_name(spec.name);
-    entry->set_dim(spec.dim);
-    entry->set_optimizer(OptimizerName(spec));
-    entry->set_seed(spec.seed);
-  }
   checkpoints_ = std::make_unique<CheckpointWriter>(comm_, fs_, clock_, *node_, backend_.get(),
                                                     std::move(options));
 }

@@ -26,11 +26,6 @@ Result<std::unique_ptr<Communicator>> MakeCommunicator(const Result<LoadedConfig
   return std::move(MakeThreadCommunicators(1, options).front());
 }
 
-// A failure after which other ranks may be waiting for this one: they must be ended.
-bool BreaksTheJob(StatusCode code) {
-  return code == StatusCode::kPeerFailed || code == StatusCode::kDeadlineExceeded;
-}
-
 template <class Body>
 Status RunJob(const Result<LoadedConfig>& config, Body body) {
   const StopSignals signals;  // before MPI's threads start
@@ -42,8 +37,9 @@ Status RunJob(const Result<LoadedConfig>& config, Body body) {
   std::optional<Job> job;
   if (status.ok()) status = body(job.emplace(**comm, *config, *files, Clock::System()));
   if (!status.ok() && !status.from_peer()) ReportError(status, std::cerr);
-  // Before the job goes, which would wait for a checkpoint's writer, on a disk that may hang.
-  if (comm.ok() && BreaksTheJob(status.code()))
+  // Other ranks may be waiting for this one: they are ended. Before the job goes, which would wait
+  // for a checkpoint's writer, on a disk that may hang.
+  if (comm.ok() && BreaksTheJob(status))
     (*comm)->Abort(ExitCode(status.code()), "");  // reported already
   return status;
 }

@@ -1,13 +1,11 @@
 #include "launcher/run_lock.h"
 
-#include <fcntl.h>
 #include <glog/logging.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
+#include <span>
+#include <utility>
 
 namespace trestle {
 namespace {
@@ -19,39 +17,32 @@ std::string ThisProcess() {
 }
 
 // What the holder wrote; it may be about to.
-std::string Holder(int fd) {
-  std::array<char, 512> text{};
-  const ssize_t size = pread(fd, text.data(), text.size() - 1, 0);
-  return size > 0 ? text.data() : "it has not said which yet";
+std::string Holder(FileSystem& fs, const std::string& path) {
+  const auto text = fs.Read(path);
+  return text.ok() && !text->empty() ? *text : "it has not said which yet";
 }
 
-Status SystemError(const std::string& path) {
-  return {StatusCode::kIoError, path + ": " + std::strerror(errno)};
+// Not atomically: another file in its place would not be the one that is locked.
+Status Write(FileSystem& fs, const std::string& path, const std::string& text) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto file, fs.Create(path));
+  TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(text))));
+  return file->Close();
 }
 
 }  // namespace
 
-Result<std::unique_ptr<RunLock>> RunLock::Take(const std::string& folder) {
+Result<RunLock> RunLock::Take(FileSystem& fs, const std::string& folder) {
   const std::string path = folder + "/lock";
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return SystemError(path);
-  std::unique_ptr<RunLock> lock(new RunLock(fd));
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) {
-      return Status(StatusCode::kInvalidConfig,
-                    folder + " is in use by another run (" + Holder(fd) + "); set checkpoint.dir");
-    }
-    if (errno != ENOLCK && errno != ENOSYS && errno != EOPNOTSUPP) return SystemError(path);
-    PLOG(WARNING) << path << ": no locks here; keep other runs out of this folder yourself";
+  auto lock = fs.TryLock(path);
+  const bool none = lock.status().code() == StatusCode::kUnsupported;
+  LOG_IF(WARNING, none) << lock.status().ToString() << "; keep other runs out of it yourself";
+  if (!lock.ok() && !none) return lock.status();
+  if (lock.ok() && *lock == nullptr) {
+    return Status(StatusCode::kInUse, folder + " is in use by another run (" + Holder(fs, path) +
+                                          "); set checkpoint.dir");
   }
-  const std::string holder = ThisProcess();
-  if (ftruncate(fd, 0) != 0 ||
-      pwrite(fd, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
-    return SystemError(path);
-  }
-  return lock;
+  TRESTLE_RETURN_IF_ERROR(Write(fs, path, ThisProcess()));
+  return RunLock(none ? nullptr : *std::move(lock));
 }
-
-RunLock::~RunLock() { close(fd_); }
 
 }  // namespace trestle

@@ -1,17 +1,18 @@
 // RunLock: that a run's folder belongs to one training run at a time. A second job with the same
 // checkpoint.dir would overwrite the first one's model without a word.
 //
-// It is flock(2) on <folder>/lock: the kernel releases it when the process ends, however it ends,
-// so a crashed run leaves nothing to clean up. The file stays, and names its last holder. Where a
-// filesystem has no such locks, a warning is logged and the run goes on.
+// It is a lock on <folder>/lock (FileSystem::TryLock): the system releases it when the process
+// ends, however it ends, so a crashed run leaves nothing to clean up. The file stays, and names its
+// last holder. Where a filesystem has no such locks, a warning is logged and the run goes on.
 //
-// Thread safety: none needed. Collective: no, the leader takes it. Errors: kInvalidConfig when
-// another run has it, kIoError.
+// Thread safety: none needed. Collective: no, the leader takes it. Ownership: the filesystem must
+// outlive it. Errors: kInUse when another run has it; those of the filesystem.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "base/filesystem.h"
 #include "base/status.h"
 
 namespace trestle {
@@ -19,16 +20,12 @@ namespace trestle {
 class RunLock {
  public:
   // The folder must exist. Held as long as the object lives.
-  static Result<std::unique_ptr<RunLock>> Take(const std::string& folder);
-
-  ~RunLock();
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
+  static Result<RunLock> Take(FileSystem& fs, const std::string& folder);
 
  private:
-  explicit RunLock(int fd) : fd_(fd) {}
+  explicit RunLock(std::unique_ptr<FileLock> lock) : lock_(std::move(lock)) {}
 
-  const int fd_;
+  std::unique_ptr<FileLock> lock_;  // null where there are no locks
 };
 
 }  // namespace trestle

@@ -1,5 +1,6 @@
 // FailureBox: how the main thread's failure reaches the keys thread of the same rank, so that the
-// next Prepare ends on every rank instead of waiting for one that has stopped.
+// next Prepare ends on every rank instead of waiting for one that has stopped. WithinMemory: how
+// running out of memory becomes such a failure.
 //
 // Thread safety: safe. The first failure stays.
 #pragma once
@@ -12,19 +13,24 @@
 
 namespace trestle {
 
-// Runs a part of a step that only this rank computes; running out of memory in it is a failure like
-// any other, and so reaches all ranks.
+// Runs what only this rank does; running out of memory in it is a failure like any other, and so
+// reaches all ranks. `message` says what there is no memory for.
 template <class Body>
-Status WithinMemory(const std::string& where, Body body) {
+Status WithinMemory(const std::string& where, const char* message, Body body) {
   try {
     return body();
   } catch (const std::bad_alloc&) {
-    return Status(
-               StatusCode::kOutOfMemory,
-               "no memory for a step's keys, rows or gradients; use a smaller batch.rows or more "
-               "ranks")
-        .Wrap(where);
+    return Status(StatusCode::kOutOfMemory, message).Wrap(where);
   }
+}
+
+// A part of a step.
+template <class Body>
+Status WithinMemory(const std::string& where, Body body) {
+  return WithinMemory(
+      where,
+      "no memory for a step's keys, rows or gradients; use a smaller batch.rows or more ranks",
+      body);
 }
 
 class FailureBox {

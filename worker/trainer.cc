@@ -260,9 +260,7 @@ Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t 
 
 // A pass is over, so that every rank waits for the header of the next: it brings the failure.
 Status Trainer::Tell(const Status& failure) {
-  const bool broken =
-      failure.code() == StatusCode::kPeerFailed || failure.code() == StatusCode::kDeadlineExceeded;
-  if (failure.ok() || broken) return failure;  // a broken communicator tells nobody
+  if (failure.ok() || BreaksTheJob(failure)) return failure;  // then nobody can be told
   StepHeader header;
   header.action = Action::kStop;
   header.step = step_;

@@ -10,18 +10,13 @@
 #include "launcher/checkpoint/facts.h"
 #include "launcher/checkpoint/text.h"
 #include "launcher/format.h"
+#include "ps/checkpoint/manifest.h"
 
 namespace trestle {
 namespace {
 
 // The name of each part and what is to say of it.
 using Lines = std::vector<std::pair<std::string, std::string>>;
-
-const TableEntry* FindTable(const Manifest& manifest, const std::string& name) {
-  const auto& tables = manifest.tables();
-  const auto it = std::ranges::find(tables, name, &TableEntry::name);
-  return it == tables.end() ? nullptr : &*it;
-}
 
 void AddCount(int64_t count, const std::string& what, std::string* text) {
   if (count > 0) *text += (text->empty() ? "" : ", ") + what + " " + CountText(count);

@@ -2,7 +2,7 @@
 // dictionary padded with spaces to a multiple of 64 bytes, then the values.
 #include <bit>
 
-#include "launcher/checkpoint/atomic_file.h"
+#include "base/atomic_file.h"
 #include "launcher/checkpoint/export_formats.h"
 
 namespace trestle {

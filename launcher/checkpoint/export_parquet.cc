@@ -4,7 +4,7 @@
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
-#include "launcher/checkpoint/atomic_file.h"
+#include "base/atomic_file.h"
 #include "launcher/checkpoint/export_formats.h"
 
 namespace trestle {

@@ -1,9 +1,9 @@
 // `trestle checkpoint show`: what a manifest says, for people.
+#include "base/hash.h"
 #include "launcher/checkpoint/commands.h"
 #include "launcher/checkpoint/facts.h"
 #include "launcher/checkpoint/find.h"
 #include "launcher/checkpoint/text.h"
-#include "launcher/format.h"
 #include "ps/checkpoint/manifest.h"
 
 namespace trestle {

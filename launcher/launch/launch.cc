@@ -169,10 +169,9 @@ std::string WhereAndWhatWasLost(const RunStanding& standing) {
          standing.checkpoint + ", " + lost;
 }
 
-// Whether the same command could end otherwise.
+// Whether the same command could end otherwise: also with kInUse, where the ranks of a dead start
+// are just letting the folder go, on another host.
 bool AnotherStartMayHelp(const Start& start) {
-  // The ranks of a start that is dead are just letting the folder go, on another host.
-  if (start.watch.error().find(" is in use by another run ") != std::string::npos) return true;
   switch (static_cast<StatusCode>(start.end.ShellCode())) {
     case StatusCode::kInvalidConfig:
     case StatusCode::kInvalidData:

@@ -8,8 +8,9 @@
 //
 // An mpirun that does not end although all its processes are dead is killed. Not tried again: a
 // failure that another start would meet again (codes 2 config, 3 data, 4 not found, 7 numeric, 12
-// unsupported) and a stop that was asked for (130). SIGINT, SIGTERM and SIGUSR2 are passed on to
-// the command and end the supervision with code 130 once it has ended; SIGUSR1 is only passed on.
+// unsupported) and a stop that was asked for (130). A folder in use (13) is tried again: ranks of
+// the start before may be about to let it go. SIGINT, SIGTERM and SIGUSR2 are passed on to the
+// command and end the supervision with code 130 once it has ended; SIGUSR1 is only passed on.
 //
 // Thread safety: the main thread of a process without others, since signals are for the process.
 // Collective: no. Errors: printed; the returned number is the process's exit code.

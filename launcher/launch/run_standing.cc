@@ -12,8 +12,8 @@ namespace {
 // Of metrics.jsonl; a line has about 200 bytes.
 constexpr int64_t kTailBytes = 1 << 20;
 
-// The last step of the newest start, 0 if it has told of none. A line that a killed run left
-// unfinished, or that the tail cuts, is no JSON and tells nothing.
+// The last step of the newest start of a training, 0 if it has told of none. A line that a killed
+// run left unfinished, or that the tail cuts, is no JSON and tells nothing.
 Result<int64_t> LastLoggedStep(FileSystem& fs, const std::string& path) {
   if (!fs.Exists(path)) return 0;
   TRESTLE_ASSIGN_OR_RETURN(const int64_t size, fs.Size(path));
@@ -25,7 +25,7 @@ Result<int64_t> LastLoggedStep(FileSystem& fs, const std::string& path) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) continue;
     const std::string event = json.value("event", "");
-    if (event == "start") step = 0;
+    if (event == "start" && json.value("command", "train") == "train") step = 0;
     if (event == "train") step = json.value("step", step);
   }
   return step;

@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/atomic_file.h"
 #include "ps/checkpoint/hashed_file.h"
 #include "ps/checkpoint/manifest.h"
 
@@ -141,17 +142,15 @@ Status RemoveCheckpoint(FileSystem& fs, const std::string& path) {
 }
 
 Status RemoveOldCheckpoints(FileSystem& fs, const std::string& folder, const Retention& retention,
-                            int64_t attempt, const std::string& in_flight) {
+                            int64_t attempt) {
   TRESTLE_ASSIGN_OR_RETURN(const auto found, ListCheckpoints(fs, folder));
   Status first;  // one that can't be read or removed does not keep the others
   bool unread = false;
   std::vector<Complete> complete;
   for (const FoundCheckpoint& checkpoint : found) {
-    const std::string name = checkpoint.name.ToString();
     if (!checkpoint.complete) {
-      const bool over = checkpoint.name.attempt < attempt ||
-                        (checkpoint.name.attempt == attempt && name != in_flight);
-      if (over) KeepFirst(&first, RemoveCheckpoint(fs, checkpoint.path));
+      if (checkpoint.name.attempt > attempt) continue;  // another job's, which may live
+      KeepFirst(&first, RemoveCheckpoint(fs, checkpoint.path));
       continue;
     }
     auto manifest = ReadManifest(fs, checkpoint.path);

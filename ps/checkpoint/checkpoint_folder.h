@@ -53,10 +53,10 @@ Result<int64_t> FirstAttempt(FileSystem& fs, const std::string& folder);
 // Removes a checkpoint, whole or not: its manifest first, so that it is none from then on.
 Status RemoveCheckpoint(FileSystem& fs, const std::string& path);
 
-// Removes complete checkpoints that `retention` does not keep, and incomplete ones of attempts
-// before `attempt`, or of `attempt` itself but not named `in_flight`. The newest complete one, and
-// the base of every delta that is kept, always stay. Call it only after a new one is complete.
+// Removes complete checkpoints that `retention` does not keep, and incomplete ones of attempts up
+// to `attempt`, the caller's: it must have none in flight. The newest complete one, and the base of
+// every delta that is kept, always stay. Call it only after a new one is complete.
 Status RemoveOldCheckpoints(FileSystem& fs, const std::string& folder, const Retention& retention,
-                            int64_t attempt, const std::string& in_flight);
+                            int64_t attempt);
 
 }  // namespace trestle

@@ -21,12 +21,6 @@ constexpr int64_t kReadBytes = 4 << 20;
 
 std::string ManifestPath(const std::string& folder) { return folder + "/" + kManifestName; }
 
-const TableEntry* FindTable(const Manifest& manifest, const std::string& name) {
-  const auto it = std::find_if(manifest.tables().begin(), manifest.tables().end(),
-                               [&](const TableEntry& table) { return table.name() == name; });
-  return it == manifest.tables().end() ? nullptr : &*it;
-}
-
 // A table's files, by partitions.
 std::vector<const FileEntry*> FilesOf(const Manifest& manifest, const std::string& table) {
   std::vector<const FileEntry*> files;

@@ -4,8 +4,8 @@
 // disk, which every header tells, the ranks meet at a later boundary and the leader writes the
 // MANIFEST. One checkpoint is in flight at a time; one that falls due meanwhile begins after it.
 //
-// A checkpoint that cannot be written (a full disk) fails alone: all ranks agree on it, what is
-// half written is removed, training goes on.
+// A checkpoint that cannot be written (a full disk, no memory) fails alone: all ranks agree on it,
+// what is half written is removed, training goes on.
 //
 // Thread safety: Votes and Request by any thread; the rest by the main thread.
 // Collective: AtBoundary and Finish by all ranks, at the same steps. Errors: only what breaks the
@@ -42,21 +42,22 @@ struct CheckpointPolicy {
   int full_every = 8;  // of incremental ones every n-th is full
 };
 
-// What came of a checkpoint, on all ranks; sizes are known to the leader.
+// What came of a checkpoint, on all ranks; what is of all of them, the leader alone knows.
 struct CheckpointReport {
   std::string name;
   int64_t step = 0;
   bool full = true;
-  int64_t rows = 0;    // written
-  int64_t bytes = 0;   // of all files
-  double seconds = 0;  // from the mark to the MANIFEST
-  std::string digest;  // of the model at that step
-  // Of this rank.
-  int64_t snapshot_peak_bytes = 0;
-  double waited_seconds = 0;  // steps that waited for snapshot memory
-  Status failure;             // OK: it is complete
+  int64_t rows = 0;                 // written, by all
+  int64_t bytes = 0;                // of all files
+  double seconds = 0;               // from the mark to the MANIFEST
+  std::string digest;               // of the model at that step
+  int64_t snapshot_peak_bytes = 0;  // held by the rank that held most
+  double waited_seconds = 0;        // steps that waited for snapshot memory, of all ranks
+  Status failure;                   // OK: it is complete
   Status cleanup;  // what should have gone but stays, and why: older ones, or a failed one
 };
+
+class RankPart;  // rank_part.proto
 
 class CheckpointWriter {
  public:
@@ -67,7 +68,7 @@ class CheckpointWriter {
     int64_t complete_before = 0;  // Manifest::number of the checkpoint that was resumed
     CheckpointPolicy policy;
     // What every manifest says: program, config, inputs, run, numeric, divergences, ledger so far,
-    // tables (their rows and digests are filled in). The leader's counts.
+    // tables (their rows and digests are filled in). The leader's; empty on others.
     Manifest facts;
   };
   // All is borrowed. `backend` is null on ranks that do not work.
@@ -97,13 +98,21 @@ class CheckpointWriter {
 
  private:
   struct InFlight;
+  // What a delta may stand on.
+  struct Base {
+    std::string name;
+    int64_t step = 0;
+  };
 
   bool Due() const;
   void Begin(const Cursor& cursor, bool finished);
+  Status StartWriting(uint32_t number, InFlight* flight);
   Result<CheckpointReport> Complete();
   Status CleanUp(const CheckpointReport& report);
-  Status MakeComplete(const Manifest& mine, CheckpointReport* report);
-  Status WriteManifestOfAll(const std::vector<std::string>& parts, CheckpointReport* report);
+  Status MakeComplete(InFlight* flight, CheckpointReport* report);
+  static Status ReadParts(const std::vector<std::string>& texts, std::vector<RankPart>* parts,
+                          CheckpointReport* report);
+  Status WriteManifestOfAll(const std::vector<RankPart>& parts, CheckpointReport* report);
   Status Restate(const Cursor& cursor, bool finished);
   bool leads() const { return comm_.rank() == options_.leader; }
 
@@ -122,7 +131,7 @@ class CheckpointWriter {
   int64_t complete_ = 0;  // Manifest::number of the newest
   int deltas_since_full_ = 0;
   std::optional<Manifest> newest_;  // complete one of this process; the leader has all of it
-  std::optional<Manifest> base_;    // newest full one likewise
+  std::optional<Base> base_;        // newest full one of this process
   std::unique_ptr<InFlight> in_flight_;
 };
 

@@ -1,5 +1,5 @@
-// dense.safetensors: the network's parameters and optimizer state, in the format of the Python
-// package `safetensors`: 8 bytes of header size, a JSON header, then float32 data.
+// dense.safetensors: the network's parameters and optimizer state, float32 matrices behind a
+// safetensors header.
 //
 // Thread safety: pure functions of the filesystem.
 // Errors: kIoError; kCorrupt with file, expected, found. What is returned was verified.

@@ -3,13 +3,13 @@
 #include <glog/logging.h>
 #include <google/protobuf/util/json_util.h>
 
-#include <cinttypes>
-#include <cstdio>
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
+#include "base/atomic_file.h"
 #include "base/hash.h"
 #include "ps/checkpoint/hashed_file.h"
 
@@ -140,22 +140,18 @@ Result<std::string> ManifestHash(FileSystem& fs, const std::string& folder) {
   return Hash128(text);
 }
 
+const TableEntry* FindTable(const Manifest& manifest, const std::string& name) {
+  const auto it = std::find_if(manifest.tables().begin(), manifest.tables().end(),
+                               [&](const TableEntry& table) { return table.name() == name; });
+  return it == manifest.tables().end() ? nullptr : &*it;
+}
+
 std::string ModelDigest(const Manifest& manifest) {
   std::string parts;
-  char hex[17];
-  const auto add = [&](uint64_t value) {
-    std::snprintf(hex, sizeof(hex), "%016" PRIx64, value);
-    parts += hex;
-  };
   for (const TableEntry& table : manifest.tables()) {
-    parts += table.name() + "=";
-    add(table.digest());
-    parts += ';';
+    parts += table.name() + "=" + Hex(table.digest()) + ";";
   }
-  parts += "dense=";
-  add(manifest.dense_digest());
-  std::snprintf(hex, sizeof(hex), "%016" PRIx64, Hash64(parts));
-  return hex;
+  return Hex(Hash64(parts + "dense=" + Hex(manifest.dense_digest())));
 }
 
 }  // namespace trestle

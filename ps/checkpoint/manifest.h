@@ -29,6 +29,9 @@ Result<Manifest> ReadManifest(FileSystem& fs, const std::string& folder);
 // XXH3-128 of the folder's manifest as it is on disk: Manifest::base_xxh3_128 of deltas on it.
 Result<std::string> ManifestHash(FileSystem& fs, const std::string& folder);
 
+// The manifest's table of that name, null if it has none.
+const TableEntry* FindTable(const Manifest& manifest, const std::string& name);
+
 // The digest of a whole model from its parts: 16 hex digits. Tables in the order of the manifest.
 std::string ModelDigest(const Manifest& manifest);
 

@@ -1,11 +1,12 @@
 #include "ps/checkpoint/rank_files.h"
 
-#include <new>
+#include <system_error>
 #include <utility>
 
 #include "base/partition.h"
 #include "base/thread_pool.h"
 #include "ps/checkpoint/shard_file.h"
+#include "ps/failure.h"
 
 namespace trestle {
 
@@ -29,18 +30,20 @@ RankFiles::~RankFiles() {
   if (thread_.joinable()) thread_.join();
 }
 
-void RankFiles::Start(std::function<void()> done) {
+Status RankFiles::Start(std::function<void()> done) try {
   thread_ = std::thread([this, done = std::move(done)] {
     UseOneOpenMpThread();
     GiveWayToComputation();
-    try {
-      if (status_.ok()) status_ = Write();
-    } catch (const std::bad_alloc&) {
-      status_ = {StatusCode::kOutOfMemory, "no memory to write a checkpoint with"};
+    if (status_.ok()) {
+      status_ = WithinMemory("writing", kNoCheckpointMemory, [this] { return Write(); });
     }
     snapshots_.clear();  // pushes log nothing any more
     done();
   });
+  return {};
+} catch (const std::system_error& error) {
+  return {StatusCode::kOutOfMemory,
+          std::string("no thread to write a checkpoint with: ") + error.what()};
 }
 
 Result<Manifest> RankFiles::Join() {
@@ -77,9 +80,13 @@ Status RankFiles::WriteTable(size_t table) {
       return newer ? visit(row) : Status();
     });
   };
-  ShardFileSpec file{
-      spec_.folder, spec.name,    spec.dim, tables_[table]->state_width(), spec_.optimizers[table],
-      spec_.server, spec_.servers};
+  const ShardFileSpec file{.folder = spec_.folder,
+                           .table = spec.name,
+                           .dim = spec.dim,
+                           .state_width = tables_[table]->state_width(),
+                           .optimizer = OptimizerName(spec),
+                           .server = spec_.server,
+                           .servers = spec_.servers};
   TRESTLE_ASSIGN_OR_RETURN(*part_.add_files(), WriteShardFile(fs_, file, rows));
   entry->set_digest(digest);
   snapshots_[table].reset();

@@ -21,6 +21,8 @@
 
 namespace trestle {
 
+inline constexpr char kNoCheckpointMemory[] = "no memory to write a checkpoint with";
+
 class RankFiles {
  public:
   struct Spec {
@@ -30,7 +32,6 @@ class RankFiles {
     int64_t newer_than = 0;
     int64_t snapshot_bytes = 0;
     std::chrono::nanoseconds patience{0};  // of a step that waits for snapshot memory
-    std::vector<std::string> optimizers;   // names, a table each
   };
 
   // Marks the tables now. A failure is told by Join, like those of writing.
@@ -38,8 +39,10 @@ class RankFiles {
             std::vector<NamedTensor> dense);
   ~RankFiles();  // gives up what is not written
 
-  // Starts the thread; `done` is the last thing it calls.
-  void Start(std::function<void()> done);
+  // Starts the thread; `done` is the last thing it calls. kOutOfMemory if the system has no thread.
+  Status Start(std::function<void()> done);
+  // A step of training begins, which may wait for snapshot memory.
+  void BeginStep() { memory_->BeginStep(); }
   // Waits for the thread. The manifest's parts that this rank knows: files, and per table the rows
   // and digest of this shard, whether all its rows are in the files or not.
   Result<Manifest> Join();

@@ -183,6 +183,10 @@ class StoreFileSystem final : public FileSystem {
     TRESTLE_ASSIGN_OR_RETURN(FileSystem* const fs, Of(path));
     return fs->SyncDirectory(path);
   }
+  Result<std::unique_ptr<FileLock>> TryLock(const std::string& path) override {
+    TRESTLE_ASSIGN_OR_RETURN(FileSystem* const fs, Of(path));
+    return fs->TryLock(path);
+  }
   Result<std::vector<std::string>> List(const std::string& directory) override {
     TRESTLE_ASSIGN_OR_RETURN(FileSystem* const fs, Of(directory));
     return fs->List(directory);

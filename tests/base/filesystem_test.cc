@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/fault_filesystem.h"
+#include "tests/support/recording_filesystem.h"
 #include "tests/support/temp_dir.h"
 
 namespace trestle {
@@ -121,13 +123,35 @@ TEST_F(LocalFileSystemTest, GlobAndListNameAFolderThatCannotBeRead) {
   EXPECT_TRUE(fs_.Glob(dir_.Join("a.parquet/*")).value().empty());
 }
 
-TEST_F(LocalFileSystemTest, WriteFileAtomicallyReplacesTheWhole) {
-  ASSERT_TRUE(WriteFileAtomically(fs_, dir_.Join("file"), "first").ok());
-  ASSERT_TRUE(WriteFileAtomically(fs_, dir_.Join("file"), "second").ok());
-  EXPECT_EQ(fs_.Read(dir_.Join("file")).value(), "second");
-  EXPECT_EQ(fs_.List(dir_.path()).value(), (std::vector<std::string>{"file"}));
-  const Status status = WriteFileAtomically(fs_, dir_.Join("no/file"), "x");
-  EXPECT_THAT(status.ToString(), HasSubstr("no/file"));
+TEST_F(LocalFileSystemTest, ALockIsHeldAsLongAsItLives) {
+  const std::string path = dir_.Join("lock");
+  auto first = fs_.TryLock(path);
+  ASSERT_TRUE(first.ok()) << first.status().ToString();
+  ASSERT_NE(*first, nullptr);
+  EXPECT_EQ(fs_.TryLock(path).value(), nullptr);
+  Write("lock", "who holds it");  // which does not lose it
+  EXPECT_EQ(fs_.TryLock(path).value(), nullptr);
+  first->reset();
+  EXPECT_NE(fs_.TryLock(path).value(), nullptr);
+  EXPECT_THAT(fs_.TryLock(dir_.Join("no/lock")).status().ToString(), HasSubstr("no/lock"));
+}
+
+TEST(MakeDurableDirectories, WhatItMadeSurvivesACrash) {
+  RecordingFileSystem fs;
+  ASSERT_TRUE(MakeDurableDirectories(fs, "/a/b/c").ok());
+  EXPECT_TRUE(fs.AfterCrash(fs.operations(), {})->Exists("/a/b/c"));
+}
+
+TEST(MakeDurableDirectories, SyncsOnlyTheParentsOfNewFolders) {
+  const TempDir dir;
+  const auto calls = [&](const std::string& name) {
+    FaultFileSystem fs(FileSystem::Local(), {});
+    EXPECT_TRUE(MakeDurableDirectories(fs, dir.Join(name)).ok());
+    return fs.calls();
+  };
+  EXPECT_EQ(calls("a"), 1 + 1);
+  EXPECT_EQ(calls("a/b/c/"), 1 + 2);
+  EXPECT_EQ(calls("a/b/c"), 1) << "all there";
 }
 
 }  // namespace

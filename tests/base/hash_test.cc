@@ -62,6 +62,12 @@ TEST(Hash64, OfTextIsThatOfItsBytes) {
   EXPECT_NE(Hash64(text, 5), Hash64(std::string("with"), 5));
 }
 
+TEST(Hex, HasSixteenDigits) {
+  EXPECT_EQ(Hex(0), "0000000000000000");
+  EXPECT_EQ(Hex(0x0123456789ABCDEFull), "0123456789abcdef");
+  EXPECT_EQ(Hex(~uint64_t{0}), "ffffffffffffffff");
+}
+
 TEST(StringKey, DependsOnTheTable) {
   EXPECT_EQ(StringKey("brand", 1), StringKey("brand", 1));
   EXPECT_NE(StringKey("brand", 1), StringKey("brand", 2));

@@ -273,11 +273,10 @@ class Bench {
           spec.folder = checkpoint_;
           spec.server = 0;
           spec.snapshot_bytes = options_.snapshot_mb << 20;
-          spec.optimizers = {"adagrad"};
           files = std::make_unique<RankFiles>(FileSystem::Local(), std::move(spec),
                                               std::vector<EmbeddingTable*>{table_.get()},
                                               std::vector<NamedTensor>());
-          files->Start([&] { end = Now(); });
+          Must(files->Start([&] { end = Now(); }));
         },
         [&] { return end != 0; });
     Manifest manifest = Must(files->Join());

@@ -209,5 +209,12 @@ TEST(RunThreadRanks, AFailureThatIsItselfAPeersStands) {
   EXPECT_EQ(worst.ToString(), "rank 2: the network is down");
 }
 
+TEST(BreaksTheJob, WhereAPeerIsGoneOrLate) {
+  EXPECT_TRUE(BreaksTheJob({StatusCode::kPeerFailed, "gone"}));
+  EXPECT_TRUE(BreaksTheJob({StatusCode::kDeadlineExceeded, "late"}));
+  EXPECT_FALSE(BreaksTheJob({StatusCode::kIoError, "disk full"}));
+  EXPECT_FALSE(BreaksTheJob({}));
+}
+
 }  // namespace
 }  // namespace trestle

@@ -186,6 +186,28 @@ TEST_F(Segments, AFolderWithAnEarlierRunIsNotBegunAgain) {
   ExpectLedger(Newest("run"), {SmallJob::kRows});
 }
 
+// It ended before its first checkpoint, here for want of a model to warm it: --resume latest begins
+// that training again, and does not go on with the one before it.
+TEST_F(Segments, AFreshStartThatWroteNothingIsStillTheNewest) {
+  const JobResult first = Run({1, false, 0}, In("run"));
+  const auto before = Checkpoints("run");
+  std::vector<std::string> fresh = In("run");
+  fresh.insert(fresh.end(), {"--fresh", "--warm-start", folder("none")});
+  Run({2, true, 0}, fresh, StatusCode::kNotFound);
+  EXPECT_EQ(Checkpoints("run"), before);
+  for (const Shape& shape : kShapes) {
+    std::filesystem::copy(folder("run"), folder("copy"), std::filesystem::copy_options::recursive);
+    std::vector<std::string> latest = In("copy");
+    latest.insert(latest.end(), {"--resume", "latest"});
+    const JobResult anew = Run(shape, latest);
+    EXPECT_THAT(anew.process.output, HasSubstr("starting at the beginning"));
+    EXPECT_EQ(anew.digest, first.digest);
+    ExpectLedger(Newest("copy"), {SmallJob::kRows});
+    EXPECT_GT(Newest("copy").attempt(), 2);
+    std::filesystem::remove_all(folder("copy"));
+  }
+}
+
 TEST_F(Segments, TablesOfAnotherModelWarmItsStart) {
   const JobResult cold = Run({1, false, 0}, In("first"));
   std::string digest;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -225,8 +226,9 @@ class SnapshotMemoryTest : public testing::Test {
     image_ = memory->held() - fixed_;
   }
 
-  std::shared_ptr<SnapshotMemory> RoomFor(int64_t images) const {
-    return std::make_shared<SnapshotMemory>(fixed_ + images * image_);
+  std::shared_ptr<SnapshotMemory> RoomFor(
+      int64_t images, std::chrono::nanoseconds patience = std::chrono::hours(24)) const {
+    return std::make_shared<SnapshotMemory>(fixed_ + images * image_, patience);
   }
   // In a thread of its own, trains on keys whose Push has to wait, and returns once it does.
   std::thread TrainAndWait(std::vector<Key> keys, const SnapshotMemory& memory) {
@@ -369,6 +371,56 @@ TEST_F(SnapshotMemoryTest, MarksThatDoNotFitAreAnErrorAndTrainingGoesOn) {
   EXPECT_EQ(memory->held(), 0);
   trained_.Train(Keys(0, kRows + 100));
   ExpectSame(trained_.table, trained_.model);
+}
+
+// No reader comes: the push gives the snapshot up and goes on.
+TEST_F(SnapshotMemoryTest, APushThatWaitsTooLongGivesTheSnapshotUp) {
+  const auto memory = RoomFor(100, std::chrono::nanoseconds(1));
+  auto snapshot = Mark(trained_.table, memory);
+  trained_.Train(Keys(0, 90));
+  EXPECT_EQ(memory->waited().count(), 0);
+  trained_.Train(Keys(90, 150));
+  EXPECT_GT(memory->waited().count(), 0);
+  int64_t visited = 0;
+  const Status status = snapshot->ForEachRow(0, kPartitions, [&](const RowView&) {
+    ++visited;
+    return Ok();
+  });
+  EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
+  EXPECT_NE(status.ToString().find("raise checkpoint.snapshot_mb"), std::string::npos)
+      << status.ToString();
+  EXPECT_EQ(visited, 0);
+  snapshot = nullptr;
+  EXPECT_EQ(memory->held(), 0);
+  ExpectSame(trained_.table, trained_.model);
+}
+
+// One that is given up gives the others of its memory up as well: they are of one checkpoint.
+TEST_F(SnapshotMemoryTest, OneThatIsGivenUpEndsTheWaitingForAll) {
+  Trained other(trained_.table.spec(), &pool_, 2);
+  other.Train(Keys(0, kRows));
+  const auto memory =
+      std::make_shared<SnapshotMemory>(2 * fixed_ + 100 * image_, std::chrono::nanoseconds(1));
+  auto snapshot = Mark(trained_.table, memory);
+  auto others = Mark(other.table, memory);
+  trained_.Train(Keys(0, 90));
+  trained_.Train(Keys(90, 150));
+  const auto waited = memory->waited();
+  EXPECT_GT(waited.count(), 0);
+  memory->BeginStep();
+  other.Train(Keys(0, kRows));
+  EXPECT_EQ(memory->waited(), waited);
+  for (TableSnapshot* one : {snapshot.get(), others.get()}) {
+    const Status status = one->ForEachRow(0, kPartitions, [](const RowView&) { return Ok(); });
+    EXPECT_EQ(status.code(), StatusCode::kOutOfMemory) << status.ToString();
+  }
+  snapshot = nullptr;
+  others = nullptr;
+  EXPECT_EQ(memory->held(), 0);
+  ExpectSame(other.table, other.model);
+  Reader reader((snapshot = Mark(trained_.table, RoomFor(100))).get(), trained_.model, 5);
+  reader.ReadAll();
+  reader.ExpectAll(trained_.table.Digest());
 }
 
 TEST_F(SnapshotMemoryTest, WhatPushesHeldComesBackAtTheEnd) {

@@ -287,7 +287,7 @@ TEST_F(BadInput, FolderOfARunThatGoesOnIsRefusedAndOfOneThatWasKilledIsNot) {
   Process job(TrainForLong(1, false, config));
   ASSERT_TRUE(job.WaitForOutput("epoch 2/"));
   const std::string rejects = folder_.Write("run/rejected-rank-0.tsv", "of the run that goes on\n");
-  ExpectTrainError(config, StatusCode::kInvalidConfig,
+  ExpectTrainError(config, StatusCode::kInUse,
                    folder_.Join("run") + " is in use by another run (pid " +
                        std::to_string(job.pid()) + " on host ");
   EXPECT_TRUE(std::filesystem::exists(rejects));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "tests/support/job_killer.h"
 #include "tests/support/killed_job.h"
 
@@ -37,7 +38,7 @@ class Days : public testing::Test {
           struck ? EndOfStruck(&process, shape.ranks) : process.Wait(Process::Seconds(120));
       EXPECT_FALSE(result.timed_out) << result.output;
       if (result.exit_code == 0) return killed;
-      const bool held = Count(result.output, " is in use by another run ") > 0;
+      const bool held = result.exit_code == ExitCode(StatusCode::kInUse);
       EXPECT_TRUE(struck || held) << result.output;
       if (testing::Test::HasFailure()) return killed;
       if (struck) std::cout << "  killed " << killer->what() << std::endl;

@@ -59,7 +59,7 @@ class Kill : public testing::Test {
         ExpectSameEnd(job_.Folder("alone"), job_.Folder("run"));
         return kills;
       }
-      const bool held = Count(result.output, " is in use by another run ") > 0;
+      const bool held = result.exit_code == ExitCode(StatusCode::kInUse);
       EXPECT_TRUE(struck || held) << "a start failed by itself\n" << result.output;
       if (testing::Test::HasFailure()) {
         job_.PrintFolder("run");

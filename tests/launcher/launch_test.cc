@@ -148,7 +148,7 @@ TEST_F(Launch, AFolderStillInUseIsTriedAgain) {
   const ProcessResult result = RunCommand(Supervise(
       "[ $START = 2 ] && exit 0\n"
       "echo 'trestle: error: runs/x is in use by another run (pid 71 on host a); set ...' >&2\n"
-      "exit 2"));
+      "exit 13"));
   EXPECT_EQ(result.exit_code, 0) << result.output;
 }
 
@@ -303,6 +303,13 @@ TEST(RunStanding, IsTheNewestCompleteCheckpointAndTheLastStepOfTheNewestStart) {
   EXPECT_EQ(standing.checkpoint, "step-00000020.2") << "later attempts come after earlier ones";
   EXPECT_EQ(standing.last_step, 20) << "the newest start has told of no step yet";
   EXPECT_EQ(standing.lost(), 0);
+
+  dir.Write("run/metrics.jsonl",
+            "{\"event\":\"start\",\"command\":\"train\"}\n"
+            "{\"event\":\"train\",\"step\":70}\n"
+            "{\"event\":\"start\",\"command\":\"eval\"}\n");
+  EXPECT_EQ(ReadRunStanding(fs, dir.Join("run"), dir.Join("run/checkpoints"))->last_step, 70)
+      << "an evaluation starts no training";
 
   std::string log;
   for (int i = 0; i < 100'000; ++i)

@@ -87,7 +87,7 @@ class CrashedRun {
     const auto path = WritePlainCheckpoint(fs_, kFolder, model_, options);
     ASSERT_TRUE(path.ok()) << path.status().ToString();
     written_.push_back({begin, fs_.operations(), *path, model_});
-    const Status removed = RemoveOldCheckpoints(fs_, kFolder, {keep, 0}, attempt_, "");
+    const Status removed = RemoveOldCheckpoints(fs_, kFolder, {keep, 0}, attempt_);
     EXPECT_TRUE(removed.ok()) << removed.ToString();
   }
   void Start() {
@@ -130,7 +130,7 @@ class CrashedRun {
       options.number = 1000;
       const auto path = WritePlainCheckpoint(*disk, kFolder, model_, options);
       ASSERT_TRUE(path.ok()) << path.status().ToString();
-      const Status removed = RemoveOldCheckpoints(*disk, kFolder, {1, 0}, *attempt, "");
+      const Status removed = RemoveOldCheckpoints(*disk, kFolder, {1, 0}, *attempt);
       EXPECT_TRUE(removed.ok()) << removed.ToString();
       const auto left = *ListCheckpoints(*disk, kFolder);
       ASSERT_EQ(left.size(), 1u);

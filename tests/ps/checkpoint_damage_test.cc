@@ -8,6 +8,7 @@
 #include <random>
 #include <utility>
 
+#include "base/atomic_file.h"
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "tests/ps/altered_files.h"
 #include "tests/ps/checkpoint_files.h"

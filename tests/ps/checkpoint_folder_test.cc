@@ -115,6 +115,34 @@ TEST(TakeAttempt, SurvivesAFailureAtEveryCall) {
   }
 }
 
+TEST(BeginAnew, WritesDownTheAttemptThatTheTrainingBeganWith) {
+  TempDir dir;
+  EXPECT_EQ(FirstAttempt(Disk(), dir.path()).value(), 0) << "none began anew";
+  EXPECT_EQ(FirstAttempt(Disk(), dir.Join("none")).value(), 0);
+  for (const int64_t attempt : {3, 12}) {
+    ASSERT_TRUE(BeginAnew(Disk(), dir.path(), attempt).ok());
+    EXPECT_EQ(FirstAttempt(Disk(), dir.path()).value(), attempt);
+  }
+  EXPECT_TRUE(Names(dir.path()).empty());
+  dir.Write("first_attempt", "12");
+  EXPECT_EQ(FirstAttempt(Disk(), dir.path()).status().code(), StatusCode::kCorrupt) << "cut";
+}
+
+// Whichever call fails: the number is the old one or the new one.
+TEST(BeginAnew, SurvivesAFailureAtEveryCall) {
+  bool failed = true;
+  for (int64_t call = 1; failed; ++call) {
+    TempDir dir;
+    ASSERT_TRUE(BeginAnew(Disk(), dir.path(), 2).ok());
+    FaultFileSystem fs(Disk(), {.fail_call = call, .short_write = 1});
+    const Status begun = BeginAnew(fs, dir.path(), 13);
+    failed = fs.calls() >= call;
+    EXPECT_EQ(begun.ok(), !failed);
+    const int64_t first = FirstAttempt(Disk(), dir.path()).value();
+    EXPECT_TRUE(first == 13 || (failed && first == 2)) << first;
+  }
+}
+
 TEST(RemoveCheckpoint, RemovesWholeAndPartOnes) {
   TempDir dir;
   std::mt19937_64 random(1);
@@ -169,7 +197,7 @@ TEST(RemoveOldCheckpoints, KeepsNewestAndEveryKthAndBases) {
   TempDir dir;
   for (int64_t n = 1; n <= 10; ++n) MakeCheckpoint(dir, {n * 10, 1}, n, true);
   MakeCheckpoint(dir, {110, 1}, 11, true, "step-00000050.1");
-  ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 2, .keep_every = 4}, 1, "").ok());
+  ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 2, .keep_every = 4}, 1).ok());
   EXPECT_THAT(Names(dir.path()),
               ElementsAre("step-00000040.1", "step-00000050.1", "step-00000080.1",
                           "step-00000100.1", "step-00000110.1"));
@@ -179,7 +207,7 @@ TEST(RemoveOldCheckpoints, TheNewestStaysWhateverIsAskedFor) {
   TempDir dir;
   MakeCheckpoint(dir, {10, 1}, 1, true);
   MakeCheckpoint(dir, {5, 2}, 2, true);
-  ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 0}, 3, "").ok());
+  ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 0}, 3).ok());
   EXPECT_THAT(Names(dir.path()), ElementsAre("step-00000005.2"));
 }
 
@@ -188,10 +216,9 @@ TEST(RemoveOldCheckpoints, RemovesIncompleteOnesOfTheDead) {
   MakeCheckpoint(dir, {10, 1}, 1, true);
   for (const int64_t attempt : {1, 2, 3}) MakeCheckpoint(dir, {20, attempt}, 0, false);
   MakeCheckpoint(dir, {30, 2}, 0, false);
-  ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {}, 2, "step-00000030.2").ok());
+  ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {}, 2).ok());
   // Of attempt 3 there may be a job that lives.
-  EXPECT_THAT(Names(dir.path()),
-              ElementsAre("step-00000010.1", "step-00000030.2", "step-00000020.3"));
+  EXPECT_THAT(Names(dir.path()), ElementsAre("step-00000010.1", "step-00000020.3"));
 }
 
 // A damaged one is no good one: it stays for a person to look at, and good ones are not removed for
@@ -200,7 +227,7 @@ TEST(RemoveOldCheckpoints, ADamagedOneDoesNotCount) {
   TempDir dir;
   for (int64_t n = 1; n <= 4; ++n) MakeCheckpoint(dir, {n, 1}, n, true);
   dir.Write("step-00000004.1/MANIFEST.json", "{}");
-  const Status status = RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 2}, 1, "");
+  const Status status = RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 2}, 1);
   EXPECT_EQ(status.code(), StatusCode::kCorrupt);
   EXPECT_THAT(status.ToString(), HasSubstr("step-00000004.1/MANIFEST.json"));
   EXPECT_THAT(Names(dir.path()),
@@ -217,7 +244,7 @@ TEST(RemoveOldCheckpoints, SurvivesAFailureAtEveryCall) {
       MakeCheckpoint(dir, {5, 1}, 5, true, "step-00000002.1");
       MakeCheckpoint(dir, {6, 1}, 0, false);
       FaultFileSystem fs(Disk(), {.fail_call = call, .only_once = only_once});
-      const Status status = RemoveOldCheckpoints(fs, dir.path(), {.keep = 2}, 2, "");
+      const Status status = RemoveOldCheckpoints(fs, dir.path(), {.keep = 2}, 2);
       failed = fs.calls() >= call;
       EXPECT_EQ(status.ok(), !failed);
       for (const int64_t kept : {2, 4, 5}) {
@@ -225,7 +252,7 @@ TEST(RemoveOldCheckpoints, SurvivesAFailureAtEveryCall) {
         EXPECT_TRUE(ReadManifest(Disk(), path).ok());
         EXPECT_TRUE(Disk().Exists(path + "/embedding/t-00000-of-00001.arrow"));
       }
-      ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 2}, 2, "").ok());
+      ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 2}, 2).ok());
       EXPECT_THAT(Names(dir.path()),
                   ElementsAre("step-00000002.1", "step-00000004.1", "step-00000005.1"));
     }
@@ -252,7 +279,7 @@ struct PlainCheckpoints {
   bool IsBaseOfAny(const std::string& name, const std::set<size_t>& of) const {
     return std::any_of(of.begin(), of.end(), [&](size_t i) { return all[i].base == name; });
   }
-  void Retain(const Retention& retention, int64_t attempt, const std::string& in_flight) {
+  void Retain(const Retention& retention, int64_t attempt) {
     const auto complete = Complete();
     std::set<size_t> stay;
     for (size_t back = 1; back <= complete.size(); ++back) {
@@ -264,10 +291,8 @@ struct PlainCheckpoints {
     std::vector<One> left;
     for (size_t i = 0; i < all.size(); ++i) {
       const One& one = all[i];
-      const bool keep = one.complete
-                            ? stay.contains(i) || IsBaseOfAny(one.name.ToString(), stay)
-                            : one.name.attempt > attempt ||
-                                  (one.name.attempt == attempt && one.name.ToString() == in_flight);
+      const bool keep = one.complete ? stay.contains(i) || IsBaseOfAny(one.name.ToString(), stay)
+                                     : one.name.attempt > attempt;
       if (keep) left.push_back(one);
     }
     all = left;
@@ -298,9 +323,8 @@ TEST(RemoveOldCheckpoints, DoesAsAPlainModelDoes) {
       model.all.push_back(one);
       if (random() % 3 != 0) continue;
       const Retention retention{static_cast<int>(random() % 5), static_cast<int>(random() % 4)};
-      const std::string in_flight = one.complete ? "" : one.name.ToString();
-      model.Retain(retention, attempt, in_flight);
-      const Status status = RemoveOldCheckpoints(Disk(), dir.path(), retention, attempt, in_flight);
+      model.Retain(retention, attempt);
+      const Status status = RemoveOldCheckpoints(Disk(), dir.path(), retention, attempt);
       ASSERT_TRUE(status.ok()) << status.ToString();
       std::vector<std::string> expected;
       for (const auto& left : model.all) expected.push_back(left.name.ToString());
@@ -331,7 +355,7 @@ TEST(CheckpointFolder, AFailureAtAnyCallOfWritingLeavesNoHalfCheckpoint) {
       const Status verified = (*reader)->Verify();
       EXPECT_TRUE(verified.ok()) << verified.ToString();
     }
-    ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 3}, 2, "").ok());
+    ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 3}, 2).ok());
     const bool whole = Names(dir.path()).size() == 2;
     EXPECT_TRUE(whole || failed) << "what is half written goes";
   }

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -35,6 +36,8 @@ inline void LetWritersRun() { std::this_thread::sleep_for(std::chrono::microseco
 // Six numbers that a step sets.
 class StepDense final : public DenseBackend {
  public:
+  bool no_memory = false;  // to copy it with
+
   void MoveTo(int64_t step) { std::iota(values_.begin(), values_.end(), static_cast<float>(step)); }
 
   void BeginStep() override {}
@@ -48,6 +51,7 @@ class StepDense final : public DenseBackend {
   FixedUnit unit() const override { return {}; }
   uint64_t Digest() const override { return Hash64(std::as_bytes(std::span(values_))); }
   std::vector<std::pair<FlatSlice, std::span<float>>> State() override {
+    if (no_memory) throw std::bad_alloc();
     return {{{"w", 2, 2, 0}, std::span(values_).first(4)},
             {{"adam.m/w", 1, 2, 4}, std::span(values_).subspan(4)}};
   }
@@ -72,6 +76,8 @@ struct CheckpointJob {
   CheckpointPolicy policy;
   std::function<FileSystem&(int rank)> files;
   const Clock* clock = nullptr;  // default: one that stands
+  // The leader has no memory to copy the dense side with after this step; -1: never.
+  int64_t no_memory_at = -1;
   // Before AtBoundary.
   std::function<void(const AtStep&)> before = [](const AtStep&) {};
   // After it. The default waits for what is begun, so that the job does not outrun its disk.
@@ -145,10 +151,11 @@ class CheckpointRank {
     writer.leader = roles_.workers.front();
     writer.policy = job_.policy;
     for (const TableSpec& spec : job_.plan.tables) {
+      if (comm_.rank() != writer.leader) continue;
       TableEntry* const entry = writer.facts.add_tables();
       entry->set_name(spec.name);
       entry->set_dim(spec.dim);
-      entry->set_optimizer(spec.optimizer.has_adam() ? "adam" : "adagrad");
+      entry->set_optimizer(OptimizerName(spec));
     }
     writer_ = std::make_unique<CheckpointWriter>(comm_, job_.files(rank_), clock_, *node_,
                                                  node_->is_worker() ? &dense_ : nullptr, writer);
@@ -166,6 +173,7 @@ class CheckpointRank {
 
   Status Boundary(const AgreedHeader& header) {
     dense_.MoveTo(header.step);
+    dense_.no_memory = header.step == job_.no_memory_at;
     cursor_.set_step(header.step);
     if (node_->is_worker()) cursor_ = CursorAt(header.step, rank_);
     Record(header.step);

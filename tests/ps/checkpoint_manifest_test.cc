@@ -5,7 +5,6 @@
 
 #include <bit>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <random>
 
@@ -253,10 +252,8 @@ TEST(ModelDigest, IsOfTablesInOrderAndTheNetwork) {
     manifest.mutable_tables()->rbegin()->set_digest(digest);
   }
   manifest.set_dense_digest(7);
-  char expected[17];
-  std::snprintf(expected, sizeof(expected), "%016lx",
-                Hash64("item=0000000000001234;brand=ffffffffffffffff;dense=0000000000000007"));
-  EXPECT_EQ(ModelDigest(manifest), expected);
+  EXPECT_EQ(ModelDigest(manifest),
+            Hex(Hash64("item=0000000000001234;brand=ffffffffffffffff;dense=0000000000000007")));
 }
 
 }  // namespace

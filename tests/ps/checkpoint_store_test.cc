@@ -2,6 +2,7 @@
 // closed.
 #include <gtest/gtest.h>
 
+#include "base/atomic_file.h"
 #include "ps/checkpoint/checkpoint_folder.h"
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "ps/checkpoint/store_filesystem.h"
@@ -57,7 +58,7 @@ TEST(StoreFileSystem, HoldsCheckpointsAndLetsThemGo) {
       {.name = {3, 2}, .servers = 3, .number = 3, .base = "step-00000002.2", .base_step = 2});
   ASSERT_TRUE(path.ok()) << path.status().ToString();
 
-  ASSERT_TRUE(RemoveOldCheckpoints(*fs, folder, {.keep = 1}, 2, "").ok());
+  ASSERT_TRUE(RemoveOldCheckpoints(*fs, folder, {.keep = 1}, 2).ok());
   const auto found = ListCheckpoints(*fs, folder);
   ASSERT_TRUE(found.ok()) << found.status().ToString();
   ASSERT_EQ(found->size(), 2u);  // the newest and its base

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "base/atomic_file.h"
 #include "tests/support/temp_dir.h"
 
 namespace trestle {

@@ -7,6 +7,8 @@
 #include <span>
 #include <string>
 
+#include "base/atomic_file.h"
+
 namespace trestle {
 namespace {
 

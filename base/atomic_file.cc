@@ -1,4 +1,4 @@
-#include "launcher/checkpoint/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <filesystem>
 
@@ -35,6 +35,7 @@ Status AtomicFile::Append(const void* data, size_t bytes) {
 }
 
 Status AtomicFile::Flush() {
+  if (piece_.empty()) return {};
   TRESTLE_RETURN_IF_ERROR(file_->Append(std::as_bytes(std::span(piece_))));
   piece_.clear();
   return {};
@@ -48,6 +49,12 @@ Status AtomicFile::Commit() {
   file_ = nullptr;
   const std::string folder = std::filesystem::path(path_).parent_path().string();
   return fs_.SyncDirectory(folder.empty() ? "." : folder);
+}
+
+Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto file, AtomicFile::Create(fs, path));
+  TRESTLE_RETURN_IF_ERROR(file->Append(text));
+  return file->Commit();
 }
 
 }  // namespace trestle

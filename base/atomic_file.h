@@ -1,5 +1,6 @@
 // A file that appears whole or not at all: written as "<path>.tmp", in pieces of 1 MiB, synced and
-// renamed by Commit. One that is destroyed before is removed. In an object store, where a file is
+// renamed by Commit, so that a reader sees the old file or the new one. One that is destroyed
+// before is removed. In an object store, where a file is
 // there whole once it was closed, it is written under its own name: a rename would copy it.
 //
 // Thread safety: one thread. Ownership: the filesystem must outlive it. Errors: kIoError.
@@ -40,5 +41,8 @@ class AtomicFile {
   std::string piece_;
   int64_t bytes_ = 0;
 };
+
+// A small file at once.
+Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view text);
 
 }  // namespace trestle
