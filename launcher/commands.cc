@@ -21,6 +21,7 @@
 #include "launcher/report_error.h"
 #include "launcher/run.h"
 #include "launcher/synth/plant.h"
+#include "launcher/synth/taobao.h"
 #include "launcher/version.h"
 #include "ps/checkpoint/store_filesystem.h"
 
@@ -47,7 +48,8 @@ struct Arguments {
   std::string doctor_dir = "runs";
   bool print = false;
   PlantSettings plant;
-  std::string plant_dir;
+  TaobaoSettings taobao;
+  std::string synth_dir;
   int threads = 0;  // 0: all cores
   CheckpointArguments checkpoint;
   LaunchArguments launch;
@@ -83,12 +85,25 @@ int RunDoctor(const Arguments& arguments) {
   return ExitCode(HasProblem(findings) ? StatusCode::kUnsupported : StatusCode::kOk);
 }
 
-int SynthPlant(const Arguments& arguments) {
+// --threads, or one for each core.
+int ThreadsOf(const Arguments& arguments) {
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  ThreadPool pool(arguments.threads > 0 ? arguments.threads : cores);
-  const Result<PlantReport> report = WritePlant(arguments.plant, arguments.plant_dir, pool);
+  return arguments.threads > 0 ? arguments.threads : cores;
+}
+
+int SynthPlant(const Arguments& arguments) {
+  ThreadPool pool(ThreadsOf(arguments));
+  const Result<PlantReport> report = WritePlant(arguments.plant, arguments.synth_dir, pool);
   if (!report.ok()) return Finish(report.status());
-  std::cout << PlantReportText(*report, arguments.plant_dir);
+  std::cout << PlantReportText(*report, arguments.synth_dir);
+  return ExitCode(StatusCode::kOk);
+}
+
+int SynthTaobao(FileSystem& files, const Arguments& arguments) {
+  ThreadPool pool(ThreadsOf(arguments));
+  const auto report = WriteTaobao(files, arguments.taobao, arguments.synth_dir, pool);
+  if (!report.ok()) return Finish(report.status());
+  std::cout << TaobaoReportText(*report, arguments.synth_dir);
   return ExitCode(StatusCode::kOk);
 }
 
@@ -251,17 +266,41 @@ class CommandLine {
   void AddSynth() {
     CLI::App* synth = app_.add_subcommand("synth", "Write data whose best possible AUC is known");
     synth->require_subcommand(1);
+    AddSynthPlant(synth);
+    AddSynthTaobao(synth);
+  }
+
+  void AddSynthPlant(CLI::App* synth) {
     CLI::App* plant =
         Add(synth, "plant", "Clicks that depend on what a history has in common with the candidate",
             [this] { return SynthPlant(arguments_); });
     PlantSettings& s = arguments_.plant;
-    plant->add_option("DIR", arguments_.plant_dir, "folder for the Parquet files")->required();
+    plant->add_option("DIR", arguments_.synth_dir, "folder for the Parquet files")->required();
     plant->add_option("--rows", s.rows, "rows, 90 % of them to train with")->capture_default_str();
     plant->add_option("--categories", s.categories, "categories, of 20 items each on average")
         ->capture_default_str();
     plant->add_option("--interests", s.interests, "categories a user likes")->capture_default_str();
-    plant->add_option("--seed", s.seed, "other seeds, other data")->capture_default_str();
-    plant->add_option("--threads", arguments_.threads, "the same bytes at any number")
+    AddSeedAndThreads(plant, &s.seed);
+  }
+
+  void AddSynthTaobao(CLI::App* synth) {
+    CLI::App* taobao =
+        Add(synth, "taobao", "The raw files of Alibaba's display advertising data, planted",
+            [this] { return SynthTaobao(*files_, arguments_); });
+    TaobaoSettings& s = arguments_.taobao;
+    taobao->add_option("DIR", arguments_.synth_dir, "folder for the CSV files")->required();
+    taobao->add_option("--rows", s.rows, "impressions, of eight days")->capture_default_str();
+    taobao->add_option("--users", s.users, "users; 0: one for 23 rows, as in the real data")
+        ->capture_default_str();
+    taobao->add_option("--behaviours", s.behaviours, "behaviours of a user, on average")
+        ->capture_default_str();
+    taobao->add_option("--categories", s.categories, "categories of ads")->capture_default_str();
+    AddSeedAndThreads(taobao, &s.seed);
+  }
+
+  void AddSeedAndThreads(CLI::App* synth, uint64_t* seed) {
+    synth->add_option("--seed", *seed, "other seeds, other data")->capture_default_str();
+    synth->add_option("--threads", arguments_.threads, "the same bytes at any number")
         ->check(CLI::Range(1, 1024));
   }
 
