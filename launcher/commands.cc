@@ -18,6 +18,7 @@
 #include "launcher/doctor.h"
 #include "launcher/job_plan.h"
 #include "launcher/launch/launch.h"
+#include "launcher/prepare/taobao.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
 #include "launcher/synth/plant.h"
@@ -51,6 +52,7 @@ struct Arguments {
   TaobaoSettings taobao;
   std::string synth_dir;
   int threads = 0;  // 0: all cores
+  PrepareTaobaoOptions prepare_taobao;
   CheckpointArguments checkpoint;
   LaunchArguments launch;
 };
@@ -107,6 +109,12 @@ int SynthTaobao(FileSystem& files, const Arguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
+int RunPrepareTaobao(FileSystem& files, Arguments arguments) {
+  PrepareTaobaoOptions& options = arguments.prepare_taobao;
+  options.threads = ThreadsOf(arguments);
+  return Finish(PrepareTaobao(files, options, std::cout, std::cerr));
+}
+
 int DiffOf(FileSystem& files, const CheckpointArguments& arguments) {
   const Result<bool> same = DiffCommand(files, arguments.path, arguments.other, std::cout);
   if (!same.ok()) return Finish(same.status());
@@ -143,6 +151,7 @@ class CommandLine {
     AddDoctor();
     AddConfig();
     AddSynth();
+    AddPrepare();
     AddCheckpoint();
   }
 
@@ -302,6 +311,37 @@ class CommandLine {
     synth->add_option("--seed", *seed, "other seeds, other data")->capture_default_str();
     synth->add_option("--threads", arguments_.threads, "the same bytes at any number")
         ->check(CLI::Range(1, 1024));
+  }
+
+  void AddPrepare() {
+    CLI::App* prepare = app_.add_subcommand("prepare", "Turn raw logs into training files");
+    prepare->require_subcommand(1);
+    AddPrepareTaobao(prepare);
+  }
+
+  void AddPrepareTaobao(CLI::App* prepare) {
+    CLI::App* taobao =
+        Add(prepare, "taobao", "Alibaba's display advertising data, as published or from synth",
+            [this] { return RunPrepareTaobao(*files_, arguments_); });
+    PrepareTaobaoOptions& o = arguments_.prepare_taobao;
+    taobao
+        ->add_option("RAW", o.raw,
+                     "folder with raw_sample.csv, ad_feature.csv, user_profile.csv and "
+                     "behavior_log.csv")
+        ->required();
+    taobao->add_option("OUT", o.out, "folder for train/*.parquet and test/*.parquet")->required();
+    taobao->add_flag("--time-order", o.in_time_order,
+                     "rows in the order of their time, for data.order TIME; else shuffled");
+    taobao->add_option("--memory", o.memory, "of all processes together, at least 512MB")
+        ->transform(CLI::AsSizeValue(false))
+        ->type_name("SIZE")
+        ->default_str("4GB");
+    taobao->add_option("--threads", arguments_.threads, "default: all cores; the same bytes at any")
+        ->check(CLI::Range(1, 1024));
+    taobao->add_option("--buckets", o.buckets, "of users; default: as the memory asks for")
+        ->check(CLI::Range(1, 10'000));
+    taobao->add_option("--duckdb", o.duckdb, "the program; default: as scripts/setup installs it");
+    taobao->add_flag("--force", o.force, "even if OUT was prepared before");
   }
 
   void AddCheckpoint() {

@@ -31,7 +31,7 @@ Status SystemError(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<RunLock>> RunLock::Take(const std::string& folder) {
+Result<std::unique_ptr<RunLock>> RunLock::Take(const std::string& folder, const std::string& cure) {
   const std::string path = folder + "/lock";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return SystemError(path);
@@ -39,7 +39,7 @@ Result<std::unique_ptr<RunLock>> RunLock::Take(const std::string& folder) {
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
       return Status(StatusCode::kInvalidConfig,
-                    folder + " is in use by another run (" + Holder(fd) + "); set checkpoint.dir");
+                    folder + " is in use by another run (" + Holder(fd) + "); " + cure);
     }
     if (errno != ENOLCK && errno != ENOSYS && errno != EOPNOTSUPP) return SystemError(path);
     PLOG(WARNING) << path << ": no locks here; keep other runs out of this folder yourself";

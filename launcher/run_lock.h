@@ -18,8 +18,9 @@ namespace trestle {
 
 class RunLock {
  public:
-  // The folder must exist. Held as long as the object lives.
-  static Result<std::unique_ptr<RunLock>> Take(const std::string& folder);
+  // The folder must exist. Held as long as the object lives. `cure`: what to do if another has it.
+  static Result<std::unique_ptr<RunLock>> Take(const std::string& folder,
+                                               const std::string& cure = "set checkpoint.dir");
 
   ~RunLock();
   RunLock(const RunLock&) = delete;

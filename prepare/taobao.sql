@@ -87,20 +87,23 @@ SELECT (SELECT count(*) - count(DISTINCT adgroup_id) FROM ads),
 
 -- STEP join: the rows of one bucket of users into slices -------------------------------------------------
 
-CREATE MACRO in_bucket(name) AS work(name) || '/bucket=' || getvariable('bucket') || '/*.parquet';
+-- A bucket that holds nothing has no folder, so all are named and one is taken: the others are not opened.
+CREATE MACRO in_bucket(name) AS TABLE
+  SELECT * FROM read_parquet(work(name) || '/*/*.parquet', hive_partitioning = true)
+  WHERE bucket = getvariable('bucket');
 
 -- A user's behaviours, numbered from 1.
 CREATE TABLE behaviours AS
 SELECT user, time_stamp, cate, brand, btag,
        (row_number() OVER (PARTITION BY user ORDER BY time_stamp, cate, brand, btag))::INTEGER AS n
-FROM read_parquet(in_bucket('behaviours'), hive_partitioning = false)
+FROM in_bucket('behaviours')
 WHERE time_stamp > 0;
 
 -- How many of them lie strictly before each impression, and the piece that the last of these is in (see
 -- below); NULL if none. Those of one second come together.
 CREATE TABLE seen AS
-SELECT i.*, b.n AS seen, (b.n - 1) // 50 AS piece
-FROM read_parquet(in_bucket('impressions'), hive_partitioning = false) i
+SELECT i.* EXCLUDE (bucket), b.n AS seen, (b.n - 1) // 50 AS piece
+FROM in_bucket('impressions') i
 ASOF LEFT JOIN (SELECT user, time_stamp, max(n) AS n FROM behaviours GROUP BY ALL) b
   ON i.user = b.user AND i.time_stamp > b.time_stamp;
 
@@ -151,6 +154,7 @@ COPY (
 ) TO (work('slices/' || getvariable('bucket'))) (FORMAT parquet, PARTITION_BY (slice));
 
 SELECT count(*), count(*) FILTER (seen IS NULL), (SELECT count(*) FROM behaviours),
+       (SELECT count(*) FROM in_bucket('behaviours') WHERE time_stamp <= 0),
        count(*) FILTER (user NOT IN (SELECT userid FROM read_parquet(work('profiles.parquet')))),
        count(*) FILTER (adgroup_id NOT IN (SELECT adgroup_id FROM read_parquet(work('ads.parquet'))))
 FROM seen;
@@ -165,4 +169,4 @@ COPY (
            place_of(userid, time_stamp, adgroup_id, pid), userid, time_stamp, adgroup_id, pid, clk
 ) TO (getvariable('file')) (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 8192);
 
-SELECT count(*), sum(clk) FROM read_parquet(getvariable('file'));
+SELECT count(*), sum(clk)::BIGINT FROM read_parquet(getvariable('file'));
