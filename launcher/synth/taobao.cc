@@ -17,7 +17,7 @@ namespace trestle {
 namespace {
 
 // Pieces made at a time, each of 256 users or 4,096 ads: what bounds the memory.
-constexpr int64_t kPiecesInMemory = 8;
+constexpr int64_t kPiecesInMemory = 4;
 constexpr int64_t kPieceAds = 4096;
 
 constexpr std::string_view kNames[] = {"raw_sample.csv", "ad_feature.csv", "user_profile.csv",

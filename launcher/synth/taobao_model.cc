@@ -11,7 +11,7 @@
 namespace trestle {
 namespace {
 
-constexpr double kBias = -3.0, kMatchWeight = 1.1, kQualityWeight = 0.3;
+constexpr double kBias = -4.0, kMatchWeight = 1.1, kQualityWeight = 0.3;
 constexpr double kSkew = 1.5;  // of ads within a category, brands, and users within a block
 
 // Alibaba's shares: rows a user, rows an ad, ads a campaign and a customer.

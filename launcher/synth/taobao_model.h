@@ -5,7 +5,7 @@
 // days. A click depends on how many of the user's last 50 behaviours before the impression are of
 // the ad's category, so only some behaviours matter for a candidate, and a little on the ad:
 //
-//   click ~ Bernoulli(sigmoid(z)),   z = -3 + 1.1 log(1 + matches) + 0.3 quality(ad)
+//   click ~ Bernoulli(sigmoid(z)),   z = -4 + 1.1 log(1 + matches) + 0.3 quality(ad)
 //
 // Half of the ads shown come from the user's interests, half from anywhere. As in the real logs:
 // equal time stamps, lines that occur twice, a few times that are none, users without behaviours or
