@@ -50,21 +50,24 @@ FROM impressions();
 
 -- STEP spread: the logs into buckets of users ------------------------------------------------------------
 
-COPY (
-  SELECT *, bucket_of(user) AS bucket
-  FROM impressions()
-  WHERE time_stamp BETWEEN first_second() AND last_second()
-) TO (work('impressions')) (FORMAT parquet, PARTITION_BY (bucket), ROW_GROUP_SIZE 16384);
+CREATE VIEW bucket_impressions AS
+SELECT *, bucket_of(user) AS bucket
+FROM impressions()
+WHERE time_stamp BETWEEN first_second() AND last_second();
 
-COPY (
-  SELECT user, time_stamp, cate, brand,
-         CASE btag WHEN 'buy' THEN 1 WHEN 'cart' THEN 2 WHEN 'fav' THEN 3 WHEN 'pv' THEN 4 WHEN 'ipv' THEN 4 ELSE 0
-           END::TINYINT AS btag,
-         bucket_of(user) AS bucket
-  FROM read_csv(getvariable('raw') || '/behavior_log.csv', header = true, auto_detect = false, delim = ',',
-    quote = '', escape = '', nullstr = ['', 'NULL'], columns = {'user': 'INTEGER', 'time_stamp': 'BIGINT',
-    'btag': 'VARCHAR', 'cate': 'INTEGER', 'brand': 'INTEGER'})
-) TO (work('behaviours')) (FORMAT parquet, PARTITION_BY (bucket), ROW_GROUP_SIZE 16384);
+CREATE VIEW bucket_behaviours AS
+SELECT user, time_stamp, number(cate) AS cate, number(brand) AS brand,
+       CASE btag WHEN 'buy' THEN 1 WHEN 'cart' THEN 2 WHEN 'fav' THEN 3 WHEN 'pv' THEN 4 WHEN 'ipv' THEN 4 ELSE 0
+         END::TINYINT AS btag,
+       bucket_of(user) AS bucket
+FROM read_csv(getvariable('raw') || '/behavior_log.csv', header = true, auto_detect = false, delim = ',',
+  quote = '', escape = '', nullstr = ['', 'NULL'], columns = {'user': 'INTEGER', 'time_stamp': 'BIGINT',
+  'btag': 'VARCHAR', 'cate': 'INTEGER', 'brand': 'INTEGER'});
+
+COPY bucket_impressions TO (work('impressions')) (FORMAT parquet, PARTITION_BY (bucket), ROW_GROUP_SIZE 16384);
+COPY bucket_behaviours TO (work('behaviours')) (FORMAT parquet, PARTITION_BY (bucket), ROW_GROUP_SIZE 16384);
+COPY (SELECT * EXCLUDE (bucket) FROM bucket_impressions LIMIT 0) TO (work('no_impressions.parquet')) (FORMAT parquet);
+COPY (SELECT * EXCLUDE (bucket) FROM bucket_behaviours LIMIT 0) TO (work('no_behaviours.parquet')) (FORMAT parquet);
 
 CREATE TABLE ads AS
 SELECT adgroup_id, cate_id, campaign_id, customer, number(brand) AS brand, coalesce(price, -1)::FLOAT AS price
@@ -87,23 +90,21 @@ SELECT (SELECT count(*) - count(DISTINCT adgroup_id) FROM ads),
 
 -- STEP join: the rows of one bucket of users into slices -------------------------------------------------
 
--- A bucket that holds nothing has no folder, so all are named and one is taken: the others are not opened.
-CREATE MACRO in_bucket(name) AS TABLE
-  SELECT * FROM read_parquet(work(name) || '/*/*.parquet', hive_partitioning = true)
-  WHERE bucket = getvariable('bucket');
+-- The bucket's files. The first is one without rows, since a bucket may hold nothing.
+CREATE MACRO bucket_files(files) AS TABLE SELECT * FROM read_parquet(files, hive_partitioning = false);
 
 -- A user's behaviours, numbered from 1.
 CREATE TABLE behaviours AS
 SELECT user, time_stamp, cate, brand, btag,
        (row_number() OVER (PARTITION BY user ORDER BY time_stamp, cate, brand, btag))::INTEGER AS n
-FROM in_bucket('behaviours')
+FROM bucket_files(getvariable('behaviours'))
 WHERE time_stamp > 0;
 
 -- How many of them lie strictly before each impression, and the piece that the last of these is in (see
 -- below); NULL if none. Those of one second come together.
 CREATE TABLE seen AS
-SELECT i.* EXCLUDE (bucket), b.n AS seen, (b.n - 1) // 50 AS piece
-FROM in_bucket('impressions') i
+SELECT i.*, b.n AS seen, (b.n - 1) // 50 AS piece
+FROM bucket_files(getvariable('impressions')) i
 ASOF LEFT JOIN (SELECT user, time_stamp, max(n) AS n FROM behaviours GROUP BY ALL) b
   ON i.user = b.user AND i.time_stamp > b.time_stamp;
 
@@ -154,7 +155,7 @@ COPY (
 ) TO (work('slices/' || getvariable('bucket'))) (FORMAT parquet, PARTITION_BY (slice));
 
 SELECT count(*), count(*) FILTER (seen IS NULL), (SELECT count(*) FROM behaviours),
-       (SELECT count(*) FROM in_bucket('behaviours') WHERE time_stamp <= 0),
+       (SELECT count(*) FROM bucket_files(getvariable('behaviours')) WHERE time_stamp <= 0),
        count(*) FILTER (user NOT IN (SELECT userid FROM read_parquet(work('profiles.parquet')))),
        count(*) FILTER (adgroup_id NOT IN (SELECT adgroup_id FROM read_parquet(work('ads.parquet'))))
 FROM seen;

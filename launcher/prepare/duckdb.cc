@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -82,13 +83,20 @@ class Jobs {
   Status StartUpTo(int at_once) {
     for (; next_ < jobs_.size() && static_cast<int>(running_.size()) < at_once; ++next_) {
       const SqlJob& job = jobs_[next_];
-      TRESTLE_RETURN_IF_ERROR(WriteFileAtomically(fs_, job.path, job.script));
+      TRESTLE_RETURN_IF_ERROR(WriteScript(job));
       TRESTLE_ASSIGN_OR_RETURN(auto child,
                                ChildProcess::Start({program_, "-no-init", "-batch", "-bail", "-csv",
                                                     "-noheader", "-f", job.path}));
       running_.push_back({next_, std::move(child), {}, {}});
     }
     return {};
+  }
+
+  // Not synced: after a crash all begins anew.
+  Status WriteScript(const SqlJob& job) {
+    TRESTLE_ASSIGN_OR_RETURN(const auto file, fs_.Create(job.path));
+    TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(job.script))));
+    return file->Close();
   }
 
   // Waits for output, an end or a signal, as long as a query takes; calls done for what has ended.

@@ -173,7 +173,12 @@ class Preparation {
     TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(folder_.Work("scratch/slices")));
     std::vector<SqlJob> jobs;
     for (int64_t i = 0; i < buckets_; ++i) {
-      jobs.push_back(Job("join", i, at_once_, {{"bucket", std::to_string(i)}}));
+      TRESTLE_ASSIGN_OR_RETURN(const std::string behaviours, BucketFiles("behaviours", i));
+      TRESTLE_ASSIGN_OR_RETURN(const std::string impressions, BucketFiles("impressions", i));
+      jobs.push_back(Job("join", i, at_once_,
+                         {{"bucket", std::to_string(i)},
+                          {"behaviours", behaviours},
+                          {"impressions", impressions}}));
     }
     return duckdb_.Run(fs_, jobs, at_once_, [&](size_t bucket, const Rows& rows) -> Status {
       TRESTLE_ASSIGN_OR_RETURN(const auto row, OnlyRow(rows, 6));
@@ -190,6 +195,16 @@ class Preparation {
       SayDone(++joined_buckets_, jobs.size(), "buckets joined");
       return {};
     });
+  }
+
+  // A list in SQL of the files of a bucket, which may hold nothing; the first has no rows.
+  Result<std::string> BucketFiles(const std::string& what, int64_t bucket) {
+    TRESTLE_ASSIGN_OR_RETURN(const auto files,
+                             fs_.Glob(folder_.Work("scratch/" + what + "/bucket=" +
+                                                   std::to_string(bucket) + "/*.parquet")));
+    std::string list = "[" + SqlText(folder_.Work("scratch/no_" + what + ".parquet"));
+    for (const std::string& file : files) list += ", " + SqlText(file);
+    return list + "]";
   }
 
   // A line for each tenth.

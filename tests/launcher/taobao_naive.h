@@ -86,19 +86,22 @@ inline std::vector<std::string> NaiveRows(const std::string& folder) {
   std::vector<std::string> rows;
   for (const auto& cell : ReadCsv(folder + "/raw_sample.csv")) {
     const int64_t user = std::stoll(cell[0]), time = std::stoll(cell[1]), ad = std::stoll(cell[2]);
-    std::string row = cell[5] + "," + cell[0] + "," + cell[2] + "," +
-                      (cell[3].empty() ? "?" : cell[3]) + "," + cell[1];
+    const auto found_ad = ads.find(ad), found_profile = profiles.find(user);
+    std::ostringstream row;
+    row << cell[5] << ',' << user << ',' << ad << ',' << (cell[3].empty() ? "?" : cell[3]) << ','
+        << time;
     for (size_t i = 1; i <= 4; ++i) {
-      row += "," + std::to_string(ads.contains(ad) ? NumberOr(ads[ad][i]) : -1);
+      row << ',' << (found_ad == ads.end() ? -1 : NumberOr(found_ad->second[i]));
     }
-    row += "," + std::to_string(ads.contains(ad) ? std::stof(ads[ad][5]) : -1.0f);
+    row << ',' << std::to_string(found_ad == ads.end() ? -1.0f : std::stof(found_ad->second[5]));
     for (size_t i = 1; i <= 8; ++i) {
-      row += "," + std::to_string(profiles.contains(user) ? NumberOr(profiles[user][i]) : -1);
+      row << ',' << (found_profile == profiles.end() ? -1 : NumberOr(found_profile->second[i]));
     }
     const auto found = behaviours.find(user);
-    rows.push_back(row + "," +
-                   NaiveLists(found == behaviours.end() ? std::vector<NaiveBehaviour>()
-                                                        : NaiveHistory(found->second, time)));
+    row << ','
+        << NaiveLists(found == behaviours.end() ? std::vector<NaiveBehaviour>()
+                                                : NaiveHistory(found->second, time));
+    rows.push_back(row.str());
   }
   return rows;
 }
