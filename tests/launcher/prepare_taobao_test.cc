@@ -165,6 +165,7 @@ TEST(PrepareTaobao, HandMadeRowsShowWhatStrictlyBeforeMeans) {
             "3,1494000050,hug,50,60\n");
   PrepareTaobaoOptions options = Options(out);
   options.raw = raw.path();
+  options.buckets = 4;  // one of them holds nothing
   std::string text;
   const Status status = Prepare(options, &text);
   ASSERT_TRUE(status.ok()) << status.ToString();
@@ -189,13 +190,13 @@ TEST(PrepareTaobao, HandMadeRowsShowWhatStrictlyBeforeMeans) {
 TEST(PrepareTaobao, SameBytesAtAnyMemoryThreadsAndBuckets) {
   for (const bool in_time_order : {false, true}) {
     std::map<std::string, std::string> first;
-    for (const int64_t buckets : {1, 5, 40}) {
+    for (const int64_t buckets : {1, 2, 7}) {
       const TempDir out;
       PrepareTaobaoOptions options = Options(out);
       options.in_time_order = in_time_order;
       options.buckets = buckets;
-      options.threads = buckets == 5 ? 1 : 2;
-      options.memory = buckets == 5 ? kPrepareLeastMemory : uint64_t{2} << 30;
+      options.threads = buckets == 2 ? 1 : 2;
+      options.memory = buckets == 2 ? kPrepareLeastMemory : uint64_t{2} << 30;
       const Status status = Prepare(options);
       ASSERT_TRUE(status.ok()) << status.ToString();
       std::map<std::string, std::string> bytes;
