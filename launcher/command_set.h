@@ -39,8 +39,9 @@ class CommandSet {
 };
 
 // The groups.
+void AddDataCommands(CLI::App* app, CommandSet* commands);        // prepare, synth
 void AddTrainCommands(CLI::App* app, CommandSet* commands);       // train, eval, launch
-void AddToolCommands(CLI::App* app, CommandSet* commands);        // doctor, config, synth
+void AddToolCommands(CLI::App* app, CommandSet* commands);        // doctor, config
 void AddCheckpointCommands(CLI::App* app, CommandSet* commands);  // checkpoint
 
 // What commands that read a config share.

@@ -31,6 +31,7 @@ class CommandLine {
     app_.set_version_flag("--version", [] { return VersionText(); });
     app_.footer("Settings: `trestle config docs`. Exit codes: docs/errors.md.");
     AddTrainCommands(&app_, &commands_);
+    AddDataCommands(&app_, &commands_);
     AddToolCommands(&app_, &commands_);
     AddCheckpointCommands(&app_, &commands_);
   }

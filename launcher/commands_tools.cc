@@ -1,19 +1,15 @@
-// `trestle doctor`, `config` and `synth`.
+// `trestle doctor` and `config`.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "launcher/command_set.h"
 #include "launcher/config.h"
 #include "launcher/config_docs.h"
 #include "launcher/doctor.h"
 #include "launcher/job_plan.h"
-#include "launcher/synth/plant.h"
 
 namespace trestle {
 namespace {
@@ -21,12 +17,6 @@ namespace {
 struct CheckArguments {
   ConfigArguments config;
   bool print = false;
-};
-
-struct PlantArguments {
-  PlantSettings settings;
-  std::string folder;
-  int threads = 0;  // 0: all cores
 };
 
 int CheckConfig(const CheckArguments& arguments) {
@@ -45,15 +35,6 @@ int RunDoctor(const std::string& folder) {
   const std::vector<Finding> findings = Examine(Machine::This(), folder);
   std::cout << FindingsText(findings);
   return ExitCode(HasProblem(findings) ? StatusCode::kUnsupported : StatusCode::kOk);
-}
-
-int SynthPlant(const PlantArguments& arguments) {
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  ThreadPool pool(arguments.threads > 0 ? arguments.threads : cores);
-  const Result<PlantReport> report = WritePlant(arguments.settings, arguments.folder, pool);
-  if (!report.ok()) return Finish(report.status());
-  std::cout << PlantReportText(*report, arguments.folder);
-  return ExitCode(StatusCode::kOk);
 }
 
 void AddDoctor(CLI::App* app, CommandSet* commands) {
@@ -78,30 +59,11 @@ void AddConfig(CLI::App* app, CommandSet* commands) {
                 });
 }
 
-void AddSynth(CLI::App* app, CommandSet* commands) {
-  CLI::App* synth =
-      commands->AddParent(app, "synth", "Write data whose best possible AUC is known");
-  const auto arguments = std::make_shared<PlantArguments>();
-  CLI::App* plant = commands->Add(
-      synth, "plant", "Clicks that depend on what a history has in common with the candidate",
-      [arguments] { return SynthPlant(*arguments); });
-  PlantSettings& s = arguments->settings;
-  plant->add_option("DIR", arguments->folder, "folder for the Parquet files")->required();
-  plant->add_option("--rows", s.rows, "rows, 90 % of them to train with")->capture_default_str();
-  plant->add_option("--categories", s.categories, "categories, of 20 items each on average")
-      ->capture_default_str();
-  plant->add_option("--interests", s.interests, "categories a user likes")->capture_default_str();
-  plant->add_option("--seed", s.seed, "other seeds, other data")->capture_default_str();
-  plant->add_option("--threads", arguments->threads, "the same bytes at any number")
-      ->check(CLI::Range(1, 1024));
-}
-
 }  // namespace
 
 void AddToolCommands(CLI::App* app, CommandSet* commands) {
   AddDoctor(app, commands);
   AddConfig(app, commands);
-  AddSynth(app, commands);
 }
 
 }  // namespace trestle

@@ -31,15 +31,15 @@ Status Write(FileSystem& fs, const std::string& path, const std::string& text) {
 
 }  // namespace
 
-Result<RunLock> RunLock::Take(FileSystem& fs, const std::string& folder) {
+Result<RunLock> RunLock::Take(FileSystem& fs, const std::string& folder, const std::string& cure) {
   const std::string path = folder + "/lock";
   auto lock = fs.TryLock(path);
   const bool none = lock.status().code() == StatusCode::kUnsupported;
   LOG_IF(WARNING, none) << lock.status().ToString() << "; keep other runs out of it yourself";
   if (!lock.ok() && !none) return lock.status();
   if (lock.ok() && *lock == nullptr) {
-    return Status(StatusCode::kInUse, folder + " is in use by another run (" + Holder(fs, path) +
-                                          "); set checkpoint.dir");
+    return Status(StatusCode::kInUse,
+                  folder + " is in use by another run (" + Holder(fs, path) + "); " + cure);
   }
   TRESTLE_RETURN_IF_ERROR(Write(fs, path, ThisProcess()));
   return RunLock(none ? nullptr : *std::move(lock));

@@ -19,8 +19,9 @@ namespace trestle {
 
 class RunLock {
  public:
-  // The folder must exist. Held as long as the object lives.
-  static Result<RunLock> Take(FileSystem& fs, const std::string& folder);
+  // The folder must exist. Held as long as the object lives. `cure`: what to do if another has it.
+  static Result<RunLock> Take(FileSystem& fs, const std::string& folder,
+                              const std::string& cure = "set checkpoint.dir");
 
  private:
   explicit RunLock(std::unique_ptr<FileLock> lock) : lock_(std::move(lock)) {}

@@ -4,12 +4,12 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 #include "base/filesystem.h"
+#include "launcher/synth/output_folder.h"
 #include "launcher/synth/plant_file.h"
 #include "worker/metrics.h"
 
@@ -40,8 +40,6 @@ Status CheckSettings(const PlantSettings& s) {
 }
 
 constexpr std::string_view kTest = "plant_test.parquet", kOracle = "plant_oracle.parquet";
-// Files are written under this ending, which no pattern of a config matches.
-constexpr std::string_view kUnfinished = ".unfinished";
 
 std::string TrainName(int64_t index, int64_t count) {
   std::array<char, 64> name;
@@ -57,56 +55,6 @@ bool IsPlantName(const std::string& name) {
   return std::sscanf(name.c_str(), "plant_train-%ld-of-%ld.parquet", &index, &count) == 2 &&
          name == TrainName(index, count);
 }
-
-// The files of one folder: written aside, then put in the place of what an earlier call left there.
-// Files of data of another size must go: `plant_train*.parquet` would mix the two, and rows of the
-// one's test file are training rows of the other.
-class PlantFolder {
- public:
-  explicit PlantFolder(std::string folder) : folder_(std::move(folder)) {}
-
-  Status Open() {
-    TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(folder_));
-    return RemoveIf([](const std::string& name) {
-             return name.ends_with(kUnfinished) &&
-                    IsPlantName(name.substr(0, name.size() - kUnfinished.size()));
-           })
-        .status();
-  }
-
-  // The path to write the file `name` at until Finish.
-  std::string Add(std::string name) {
-    names_.push_back(std::move(name));
-    return Path(names_.back()) + std::string(kUnfinished);
-  }
-
-  // Removes the older files (their number is returned) and gives the new ones their names.
-  Result<int64_t> Finish() {
-    TRESTLE_ASSIGN_OR_RETURN(const int64_t removed, RemoveIf(IsPlantName));
-    for (const std::string& name : names_) {
-      TRESTLE_RETURN_IF_ERROR(fs_.Rename(Path(name) + std::string(kUnfinished), Path(name)));
-    }
-    return removed;
-  }
-
- private:
-  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
-
-  Result<int64_t> RemoveIf(const std::function<bool(const std::string&)>& is_old) {
-    TRESTLE_ASSIGN_OR_RETURN(const auto names, fs_.List(folder_));
-    int64_t removed = 0;
-    for (const std::string& name : names) {
-      if (!is_old(name)) continue;
-      TRESTLE_RETURN_IF_ERROR(fs_.Remove(Path(name)));
-      ++removed;
-    }
-    return removed;
-  }
-
-  FileSystem& fs_ = FileSystem::Local();
-  std::string folder_;
-  std::vector<std::string> names_;
-};
 
 // Writes one split after the other and keeps the sums of the report.
 class PlantWriter {
@@ -182,7 +130,7 @@ class PlantWriter {
 Result<PlantReport> WritePlant(const PlantSettings& settings, const std::string& folder,
                                ThreadPool& pool) {
   TRESTLE_RETURN_IF_ERROR(CheckSettings(settings));
-  PlantFolder files(folder);
+  OutputFolder files(FileSystem::Local(), folder, IsPlantName);
   TRESTLE_RETURN_IF_ERROR(files.Open());
   TRESTLE_ASSIGN_OR_RETURN(const auto oracle, CreatePlantOracle(files.Add(std::string(kOracle))));
   const PlantModel model(settings);

@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <numeric>
 
-#include "base/hash.h"
-#include "base/philox.h"
+#include "launcher/synth/draws.h"
 
 namespace trestle {
 namespace {
@@ -18,44 +16,6 @@ constexpr double kBias = -2.6, kMatchWeight = 1.1, kQualityWeight = 0.3;
 constexpr double kItemSkew = 1.5;  // an item of a category is its uniform^1.5-th
 
 }  // namespace
-
-// The random numbers of one user, item or row, in order.
-class PlantModel::Draws {
- public:
-  Draws(uint64_t seed, const char* what, int64_t which)
-      : seed_(DeriveSeed(seed, what)), which_(static_cast<uint64_t>(which)) {}
-
-  // Uniform in [0, 1) with 53 bits.
-  double Uniform() { return static_cast<double>(Next64() >> 11) * 0x1p-53; }
-  // Uniform in [0, n); a bias of n / 2^53 at most.
-  int64_t Below(int64_t n) {
-    return std::min(static_cast<int64_t>(Uniform() * static_cast<double>(n)), n - 1);
-  }
-  // Exponential of mean 1.
-  double Exponential() { return -std::log(1.0 - Uniform()); }
-  // Standard normal, by Box and Muller.
-  double Normal() {
-    const double radius = std::sqrt(2.0 * Exponential());
-    return radius * std::cos(2.0 * std::numbers::pi * Uniform());
-  }
-
- private:
-  uint64_t Next64() {
-    if (word_ == 4) {
-      block_ = Philox(seed_, which_, counter_++);
-      word_ = 0;
-    }
-    const uint64_t low = block_[word_], high = block_[word_ + 1];
-    word_ += 2;
-    return low | high << 32;
-  }
-
-  uint64_t seed_;
-  uint64_t which_;
-  uint64_t counter_ = 0;
-  PhiloxCounter block_{};
-  int word_ = 4;
-};
 
 struct PlantModel::User {
   std::array<int64_t, kPlantMaxInterests> interest{};

@@ -8,9 +8,7 @@
 //   click ~ Bernoulli(sigmoid(z)),   z = -2.6 + 1.1 log(1 + matches) + 0.3 quality(item)
 //
 // Half of the candidates come from one of the user's interests, half from anywhere. Everything is a
-// function of position: Philox of (seed, what, which user or row, how many words before), so any
-// thread can make any row. Logarithms and cosines are the C library's, so bytes are equal where it
-// is.
+// function of position (draws.h), so any thread can make any row.
 //
 // Thread safety: immutable after construction. Memory: 8 bytes an item and 8 a category; users are
 // not stored but made again for each of their rows. Source: our own; the shape follows DIN's
@@ -58,7 +56,6 @@ class PlantModel {
   PlantRow Row(int64_t row) const;
 
  private:
-  class Draws;
   struct User;
 
   User MakeUser(int64_t user) const;

@@ -34,6 +34,9 @@ TEST(CommandLine, HelpEverywhere) {
                                                           {"config", "docs"},
                                                           {"synth"},
                                                           {"synth", "plant"},
+                                                          {"synth", "taobao"},
+                                                          {"prepare"},
+                                                          {"prepare", "taobao"},
                                                           {"checkpoint"}};
   for (std::vector<std::string> command : commands) {
     command.push_back("--help");
@@ -42,7 +45,7 @@ TEST(CommandLine, HelpEverywhere) {
     EXPECT_THAT(result.output, HasSubstr("Usage: "));
   }
   const ProcessResult top = Trestle({"--help"});
-  for (const char* name : {"train", "eval", "doctor", "config", "synth", "checkpoint", "--version"}) {
+  for (const char* name : {"train", "eval", "doctor", "config", "synth", "prepare", "checkpoint", "--version"}) {
     EXPECT_THAT(top.output, HasSubstr(name));
   }
 }
