@@ -44,6 +44,9 @@ class Hasher128 {
   std::unique_ptr<State> state_;
 };
 
+// XXH3-128 of a whole text, 32 hex digits.
+std::string Hash128(std::string_view text);
+
 // The key of a string id in the table with that seed.
 inline Key StringKey(std::string_view text, uint64_t table_seed) {
   return Key{Hash64(text, table_seed)};

@@ -18,6 +18,7 @@
 #include "launcher/doctor.h"
 #include "launcher/job_plan.h"
 #include "launcher/launch/launch.h"
+#include "launcher/prepare/prepare_import.h"
 #include "launcher/report_error.h"
 #include "launcher/run.h"
 #include "launcher/synth/plant.h"
@@ -51,6 +52,7 @@ struct Arguments {
   int threads = 0;  // 0: all cores
   CheckpointArguments checkpoint;
   LaunchArguments launch;
+  ImportArguments import;
 };
 
 // All ranks of a job get the same command line, so the first tells what is wrong with it.
@@ -92,6 +94,12 @@ int SynthPlant(const Arguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
+int RunImport(FileSystem& files, const Arguments& arguments) {
+  const Result<LoadedConfig> config = LoadConfig(arguments.config, arguments.set);
+  if (!config.ok()) return Finish(config.status());
+  return Finish(PrepareImport(*config, arguments.import, files));
+}
+
 int DiffOf(FileSystem& files, const CheckpointArguments& arguments) {
   const Result<bool> same = DiffCommand(files, arguments.path, arguments.other, std::cout);
   if (!same.ok()) return Finish(same.status());
@@ -128,6 +136,7 @@ class CommandLine {
     AddDoctor();
     AddConfig();
     AddSynth();
+    AddPrepare();
     AddCheckpoint();
   }
 
@@ -263,6 +272,20 @@ class CommandLine {
     plant->add_option("--seed", s.seed, "other seeds, other data")->capture_default_str();
     plant->add_option("--threads", arguments_.threads, "the same bytes at any number")
         ->check(CLI::Range(1, 1024));
+  }
+
+  void AddPrepare() {
+    CLI::App* prepare = app_.add_subcommand("prepare", "Make files that training reads");
+    prepare->require_subcommand(1);
+    CLI::App* import =
+        Add(prepare, "import", "Import the text files of a config into its data.cache",
+            [this] { return RunImport(*files_, arguments_); });
+    AddConfigArguments(import);
+    import->add_option("--threads", arguments_.import.threads, "the same bytes at any number")
+        ->check(CLI::Range(1, 1024));
+    import->add_option("--memory", arguments_.import.memory, "about the most to use")
+        ->type_name("SIZE")
+        ->capture_default_str();
   }
 
   void AddCheckpoint() {
