@@ -16,6 +16,7 @@
 #include "launcher/config.h"
 #include "launcher/config_docs.h"
 #include "launcher/doctor.h"
+#include "launcher/init/init.h"
 #include "launcher/job_plan.h"
 #include "launcher/launch/launch.h"
 #include "launcher/prepare/prepare_import.h"
@@ -53,6 +54,7 @@ struct Arguments {
   CheckpointArguments checkpoint;
   LaunchArguments launch;
   ImportArguments import;
+  InitArguments init;
 };
 
 // All ranks of a job get the same command line, so the first tells what is wrong with it.
@@ -130,6 +132,7 @@ class CommandLine {
     app_.require_subcommand(1);
     app_.set_version_flag("--version", [] { return VersionText(); });
     app_.footer("Settings: `trestle config docs`. Exit codes: docs/errors.md.");
+    AddInit();
     AddTrain();
     AddEval();
     AddLaunch();
@@ -169,6 +172,27 @@ class CommandLine {
         ->expected(1)
         ->take_all()
         ->allow_extra_args(false);
+  }
+
+  void AddInit() {
+    CLI::App* init =
+        Add(&app_, "init", "Look at files and write a config that trains on them",
+            [this] { return Finish(InitCommand(*files_, arguments_.init, std::cout)); });
+    InitArguments& a = arguments_.init;
+    init->add_option("FILES", a.files, "raw files, shell patterns allowed")->required();
+    init->add_option("--label", a.label, "column to predict")->required()->expected(1);
+    init->add_option("--output", a.output, "the config, default NAME.textproto of the first file")
+        ->type_name("FILE");
+    init->add_option("--group", a.group, "id that GAUC averages over, default one of users");
+    init->add_option("--columns", a.columns,
+                     "names of the columns of files without a header: a,b,c")
+        ->delimiter(',')
+        ->type_name("NAMES")
+        ->expected(1)
+        ->take_all()
+        ->allow_extra_args(false);
+    init->add_flag("--newlines", a.newlines, "quoted fields may go over several lines");
+    init->add_flag("--force", a.force, "overwrite the config");
   }
 
   void AddTrain() {

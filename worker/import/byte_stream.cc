@@ -1,5 +1,6 @@
 #include "worker/import/byte_stream.h"
 
+#include <arrow/buffer.h>
 #include <arrow/io/compressed.h>
 #include <arrow/io/file.h>
 #include <arrow/result.h>

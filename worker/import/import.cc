@@ -7,7 +7,7 @@
 #include <map>
 #include <optional>
 
-#include "worker/block_file.h"
+#include "worker/import/byte_stream.h"
 #include "worker/import/cache.h"
 #include "worker/import/import_columns.h"
 #include "worker/input.h"
@@ -24,24 +24,17 @@ struct InputSet {
   bool blocks = true;  // as they are
 };
 
-bool HasLargeBlocks(const BlockFile& file) {
-  return std::any_of(file.block_rows().begin(), file.block_rows().end(),
-                     [](int64_t rows) { return rows > kMaxBlockRows; });
-}
-
-// Looks at the files of a set. Damaged ones are told by whatever reads them.
-void Look(const Text& text, InputSet* set, InputProblems* problems) {
+// Looks at the files of a set.
+void Look(const TextFiles& text, InputSet* set, InputProblems* problems) {
   for (const std::string& path : FindInputFiles(set->patterns, problems)) {
     auto source = OpenSource(path, text);
     if (!source.ok()) {
       problems->Add(source.status());
       continue;
     }
-    if (source->kind != SourceKind::kBlocks) {
-      set->blocks = false;
-    } else if (const auto file = OpenBlockFile(path); file.ok() && HasLargeBlocks(**file)) {
-      set->blocks = false;
-    }
+    const bool blocks =
+        source->kind == SourceKind::kBlocks && source->largest_block <= kMaxBlockRows;
+    set->blocks = set->blocks && blocks;
     set->sources.push_back(*std::move(source));
   }
 }
@@ -214,17 +207,20 @@ Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
   }
   if (data.test_size() > 0)
     sets.push_back({true, {data.test().begin(), data.test().end()}, {}, true});
-  TRESTLE_ASSIGN_OR_RETURN(const ImportSettings settings, SettingsOf(schema, data));
+  const Result<ImportSettings> settings = SettingsOf(schema, data);
   InputProblems problems;
   bool blocks = true;
   for (InputSet& set : sets) {
     Look(data.text(), &set, &problems);
-    set.blocks = set.blocks && !NeedsImport(settings);
+    set.blocks = set.blocks && !(settings.ok() && NeedsImport(*settings));
     blocks = blocks && set.blocks;
   }
-  TRESTLE_RETURN_IF_ERROR(problems.ToStatus());
-  if (!blocks) return Preparer(settings, data, options, fs).Run(sets);
-  PreparedInput input;
+  if (!blocks) {
+    TRESTLE_RETURN_IF_ERROR(settings.status());
+    TRESTLE_RETURN_IF_ERROR(problems.ToStatus());
+    return Preparer(*settings, data, options, fs).Run(sets);
+  }
+  PreparedInput input;  // whoever opens them tells what is wrong with them, and with their columns
   for (const InputSet& set : sets) (set.test ? input.test : input.train) = set.patterns;
   return input;
 }

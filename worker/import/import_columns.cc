@@ -111,10 +111,11 @@ bool NeedsImport(const ImportSettings& settings) {
 
 Result<ImportColumns> DecideKinds(const ImportSettings& settings, const Source& source) {
   ImportColumns columns = settings.columns();
-  TRESTLE_ASSIGN_OR_RETURN(auto stream, OpenByteStream(source.path));
+  std::vector<std::string> names;
+  for (const ImportColumn& column : columns) names.push_back(column.name());
   const char quote = source.record_quote(settings.text());
-  RecordReader reader(source.path, std::move(stream), quote);
-  TRESTLE_ASSIGN_OR_RETURN(const RecordChunk chunk, reader.Next(kHeadBytes));
+  TRESTLE_ASSIGN_OR_RETURN(const auto records, OpenRecords(source, settings.text(), names));
+  TRESTLE_ASSIGN_OR_RETURN(const RecordChunk chunk, records->Next(kHeadBytes));
   for (ImportColumn& column : columns) {
     if (column.kind() != ANY_ID && column.kind() != ANY_IDS) continue;
     IntegerTrial trial(column);

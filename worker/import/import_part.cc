@@ -90,7 +90,12 @@ class PartImporter {
   }
 
  private:
-  const Text& text() const { return request_.settings->text(); }
+  const TextFiles& text() const { return request_.settings->text(); }
+  std::vector<std::string> ColumnNames() const {
+    std::vector<std::string> names;
+    for (const ImportColumn& column : *request_.columns) names.push_back(column.name());
+    return names;
+  }
   char QuoteOf(size_t source) const { return request_.sources[source].record_quote(text()); }
 
   std::string PathOf(int64_t unit) const {
@@ -124,16 +129,17 @@ class PartImporter {
   }
 
   Status ScatterAll(Scatter* scatter) {
-    SourceChunks chunks(request_.sources, text(), kChunkBytes);
+    SourceChunks chunks(request_.sources, text(), ColumnNames(), kChunkBytes);
     const int threads = ThreadsFor(2 * kChunkBytes);
-    TRESTLE_RETURN_IF_ERROR(RunUntilDone(pool_, threads, [&]() -> Result<bool> {
+    const Status scattered = RunUntilDone(pool_, threads, [&]() -> Result<bool> {
       TRESTLE_ASSIGN_OR_RETURN(const auto chunk, chunks.Next());
       if (!chunk) return false;
       TRESTLE_RETURN_IF_ERROR(scatter->Add(*chunk, QuoteOf(chunk->source)));
       const int64_t done = chunks.bytes_done();
       Report(0.3 * static_cast<double>(done) / static_cast<double>(total_bytes_), done);
       return true;
-    }));
+    });
+    TRESTLE_RETURN_IF_ERROR(scattered);
     hashes_ = chunks.hashes();
     return scatter->Flush();
   }
@@ -149,15 +155,16 @@ class PartImporter {
   }
 
   Status KeepOrder() {
-    SourceChunks chunks(request_.sources, text(), unit_bytes_);
-    TRESTLE_RETURN_IF_ERROR(RunUntilDone(pool_, ThreadsFor(unit_bytes_), [&]() -> Result<bool> {
+    SourceChunks chunks(request_.sources, text(), ColumnNames(), unit_bytes_);
+    const Status imported = RunUntilDone(pool_, ThreadsFor(unit_bytes_), [&]() -> Result<bool> {
       TRESTLE_ASSIGN_OR_RETURN(const auto chunk, chunks.Next());
       if (!chunk) return false;
       TRESTLE_RETURN_IF_ERROR(ImportChunk(*chunk));
       const int64_t done = chunks.bytes_done();
       Report(static_cast<double>(done) / static_cast<double>(total_bytes_), done);
       return true;
-    }));
+    });
+    TRESTLE_RETURN_IF_ERROR(imported);
     hashes_ = chunks.hashes();
     return {};
   }

@@ -24,16 +24,25 @@ struct RecordChunk {
   int64_t first_line = 1;
 };
 
-class RecordReader {
+class RecordStream {
+ public:
+  virtual ~RecordStream() = default;
+  // The next records, of about `bytes` bytes and at least one. Empty at the end.
+  virtual Result<RecordChunk> Next(int64_t bytes) = 0;
+  virtual int64_t file_bytes() const = 0;            // of the file, read so far
+  virtual Result<std::string> Xxh3_128() const = 0;  // of the whole file, at the end
+};
+
+// Of a text file, without its byte order mark.
+class RecordReader final : public RecordStream {
  public:
   // `quote` is 0 where line feeds always end a record.
   RecordReader(std::string path, std::unique_ptr<ByteStream> stream, char quote)
       : path_(std::move(path)), stream_(std::move(stream)), quote_(quote) {}
 
-  // The next records, of about `bytes` bytes and at least one, without the file's byte order mark.
-  // Empty at the end.
-  Result<RecordChunk> Next(int64_t bytes);
-  const ByteStream& stream() const { return *stream_; }
+  Result<RecordChunk> Next(int64_t bytes) override;
+  int64_t file_bytes() const override { return stream_->file_bytes(); }
+  Result<std::string> Xxh3_128() const override { return stream_->Xxh3_128(); }
 
  private:
   std::string path_;

@@ -10,7 +10,7 @@ namespace {
 
 class DelimitedReader final : public RowReader {
  public:
-  DelimitedReader(const Source& source, const Text& text, const ImportColumns& columns)
+  DelimitedReader(const Source& source, const TextFiles& text, const ImportColumns& columns)
       : RowReader(columns),
         splitter_(source.delimiter, source.quote),
         width_(source.columns.size()),
@@ -87,14 +87,14 @@ bool RowReader::InStep(const std::vector<UnitColumn>& columns, RowProblem* probl
   return true;
 }
 
-std::unique_ptr<RowReader> MakeDelimitedReader(const Source& source, const Text& text,
+std::unique_ptr<RowReader> MakeDelimitedReader(const Source& source, const TextFiles& text,
                                                const ImportColumns& columns) {
   return std::make_unique<DelimitedReader>(source, text, columns);
 }
 
-std::unique_ptr<RowReader> MakeRowReader(const Source& source, const Text& text,
+std::unique_ptr<RowReader> MakeRowReader(const Source& source, const TextFiles& text,
                                          const ImportColumns& columns) {
-  if (source.kind == SourceKind::kJsonLines) return MakeJsonReader(text, columns);
+  if (source.kind != SourceKind::kDelimited) return MakeJsonReader(text, columns);
   return MakeDelimitedReader(source, text, columns);
 }
 

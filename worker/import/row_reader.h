@@ -39,13 +39,13 @@ class RowReader {
   bool InStep(const std::vector<UnitColumn>& columns, RowProblem* problem) const;
 };
 
-std::unique_ptr<RowReader> MakeRowReader(const Source& source, const Text& text,
+std::unique_ptr<RowReader> MakeRowReader(const Source& source, const TextFiles& text,
                                          const ImportColumns& columns);
 
 // For MakeRowReader.
-std::unique_ptr<RowReader> MakeDelimitedReader(const Source& source, const Text& text,
+std::unique_ptr<RowReader> MakeDelimitedReader(const Source& source, const TextFiles& text,
                                                const ImportColumns& columns);
-std::unique_ptr<RowReader> MakeJsonReader(const Text& text, const ImportColumns& columns);
+std::unique_ptr<RowReader> MakeJsonReader(const TextFiles& text, const ImportColumns& columns);
 
 std::vector<UnitColumn> EmptyColumns(const ImportColumns& columns);
 

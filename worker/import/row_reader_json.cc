@@ -23,7 +23,7 @@ std::string Shown(const Json& value) {
 
 class JsonReader final : public RowReader {
  public:
-  JsonReader(const Text& text, const ImportColumns& columns)
+  JsonReader(const TextFiles& text, const ImportColumns& columns)
       : RowReader(columns), missing_(text.missing().begin(), text.missing().end()) {}
 
  protected:
@@ -100,7 +100,7 @@ class JsonReader final : public RowReader {
 
 }  // namespace
 
-std::unique_ptr<RowReader> MakeJsonReader(const Text& text, const ImportColumns& columns) {
+std::unique_ptr<RowReader> MakeJsonReader(const TextFiles& text, const ImportColumns& columns) {
   return std::make_unique<JsonReader>(text, columns);
 }
 

@@ -1,5 +1,6 @@
 #include "worker/import/source.h"
 
+#include <arrow/type.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -9,19 +10,25 @@
 #include <set>
 #include <string_view>
 
+#include "worker/block_file.h"
+#include "worker/import/block_records.h"
+#include "worker/import/byte_stream.h"
 #include "worker/import/cells.h"
 #include "worker/import/fields.h"
-#include "worker/import/records.h"
 
 namespace trestle {
 namespace {
 
 constexpr int64_t kHeadBytes = 64 << 10;
 
+void AddNumbered(char letter, int count, std::vector<std::string>* names) {
+  for (int i = 1; i <= count; ++i) names->push_back(letter + std::to_string(i));
+}
+
 std::vector<std::string> CriteoColumns() {
   std::vector<std::string> names = {"label"};
-  for (int i = 1; i <= 13; ++i) names.push_back("I" + std::to_string(i));
-  for (int i = 1; i <= 26; ++i) names.push_back("C" + std::to_string(i));
+  AddNumbered('I', 13, &names);
+  AddNumbered('C', 26, &names);
   return names;
 }
 
@@ -64,11 +71,11 @@ Status ReadHeader(std::string_view line, Source* source) {
   return CheckNames(*source);
 }
 
-Status DescribeDelimited(std::string_view line, const Text& text, Source* source) {
+Status DescribeDelimited(std::string_view line, const TextFiles& text, Source* source) {
   source->kind = SourceKind::kDelimited;
   source->delimiter = text.has_delimiter() ? text.delimiter()[0] : MostFrequentDelimiter(line);
   if (text.has_quote()) source->quote = text.quote().empty() ? 0 : text.quote()[0];
-  if (text.format() == Text::CRITEO) {
+  if (text.format() == TextFiles::CRITEO) {
     source->delimiter = '\t';
     source->quote = 0;
     source->columns = CriteoColumns();
@@ -95,6 +102,16 @@ Status DescribeJson(std::string_view lines, Source* source) {
   return {};
 }
 
+Result<Source> DescribeBlocks(Source source) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto file, OpenBlockFile(source.path));
+  source.columns = file->schema()->field_names();
+  for (const int64_t rows : file->block_rows()) {
+    source.rows += rows;
+    source.largest_block = std::max(source.largest_block, rows);
+  }
+  return source;
+}
+
 }  // namespace
 
 Status StatSource(Source* source) {
@@ -108,7 +125,7 @@ Status StatSource(Source* source) {
   return {};
 }
 
-Result<Source> OpenSource(const std::string& path, const Text& text) {
+Result<Source> OpenSource(const std::string& path, const TextFiles& text) {
   Source source;
   source.path = path;
   TRESTLE_RETURN_IF_ERROR(StatSource(&source));
@@ -118,7 +135,8 @@ Result<Source> OpenSource(const std::string& path, const Text& text) {
   source.packed = source.bytes > 0 && stream->file_bytes() > static_cast<int64_t>(head.size());
   if (head.starts_with("PAR1") || head.starts_with("ARROW1")) {
     source.kind = SourceKind::kBlocks;
-    return source;
+    source.packed = false;
+    return DescribeBlocks(std::move(source));
   }
   TRESTLE_ASSIGN_OR_RETURN(stream, OpenByteStream(path));
   RecordReader reader(path, std::move(stream), text.newlines_in_values() ? '"' : 0);
@@ -129,15 +147,23 @@ Result<Source> OpenSource(const std::string& path, const Text& text) {
   if (!cursor.Next(&line, &number)) {
     return Problem(source, source.bytes == 0 ? "is empty (0 bytes)" : "has no line with text");
   }
-  const bool json =
-      text.format() == Text::JSON_LINES || (text.format() == Text::AUTO && line.starts_with('{'));
+  const bool json = text.format() == TextFiles::JSON_LINES ||
+                    (text.format() == TextFiles::AUTO && line.starts_with('{'));
   const Status described =
       json ? DescribeJson(chunk.bytes, &source) : DescribeDelimited(line, text, &source);
   TRESTLE_RETURN_IF_ERROR(described);
   return source;
 }
 
-Status CheckText(const Text& text) {
+Result<std::unique_ptr<RecordStream>> OpenRecords(const Source& source, const TextFiles& text,
+                                                  const std::vector<std::string>& columns) {
+  if (source.kind == SourceKind::kBlocks) return OpenBlockRecords(source.path, columns);
+  TRESTLE_ASSIGN_OR_RETURN(auto stream, OpenByteStream(source.path));
+  return std::unique_ptr<RecordStream>(
+      std::make_unique<RecordReader>(source.path, std::move(stream), source.record_quote(text)));
+}
+
+Status CheckText(const TextFiles& text) {
   const auto mistake = [](const std::string& what) {
     return Status(StatusCode::kInvalidConfig, "data.text." + what);
   };
@@ -148,9 +174,9 @@ Status CheckText(const Text& text) {
   if (text.has_delimiter() && text.delimiter() == (text.has_quote() ? text.quote() : "\"")) {
     return mistake("delimiter: is the quote as well");
   }
-  const bool named = text.format() == Text::CRITEO || text.format() == Text::JSON_LINES;
+  const bool named = text.format() == TextFiles::CRITEO || text.format() == TextFiles::JSON_LINES;
   if (named && text.columns_size() > 0) {
-    return mistake("columns: files of format " + Text::Format_Name(text.format()) +
+    return mistake("columns: files of format " + TextFiles::Format_Name(text.format()) +
                    " have names for theirs");
   }
   std::set<std::string> seen;

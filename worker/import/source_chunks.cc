@@ -14,14 +14,12 @@ Result<std::optional<SourceChunks::Chunk>> SourceChunks::Next() {
 
 int64_t SourceChunks::bytes_done() {
   const std::lock_guard lock(mutex_);
-  return bytes_before_ + (reader_ ? reader_->stream().file_bytes() : 0);
+  return bytes_before_ + (reader_ ? reader_->file_bytes() : 0);
 }
 
 Status SourceChunks::OpenNext() {
   const Source& source = sources_[source_];
-  TRESTLE_ASSIGN_OR_RETURN(auto stream, OpenByteStream(source.path));
-  reader_ =
-      std::make_unique<RecordReader>(source.path, std::move(stream), source.record_quote(text_));
+  TRESTLE_ASSIGN_OR_RETURN(reader_, OpenRecords(source, text_, columns_));
   at_header_ = source.header;
   return {};
 }
@@ -32,8 +30,9 @@ Result<std::optional<SourceChunks::Chunk>> SourceChunks::NextLocked() {
     Chunk chunk;
     TRESTLE_ASSIGN_OR_RETURN(chunk.records, reader_->Next(chunk_bytes_));
     if (chunk.records.bytes.empty()) {
-      bytes_before_ += reader_->stream().file_bytes();
-      hashes_[source_++] = reader_->stream().Xxh3_128();
+      bytes_before_ += reader_->file_bytes();
+      TRESTLE_ASSIGN_OR_RETURN(hashes_[source_], reader_->Xxh3_128());
+      ++source_;
       reader_.reset();
       continue;
     }

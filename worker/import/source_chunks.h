@@ -24,8 +24,14 @@ class SourceChunks {
     RecordChunk records;
   };
 
-  SourceChunks(const std::vector<Source>& sources, const Text& text, int64_t chunk_bytes)
-      : sources_(sources), text_(text), chunk_bytes_(chunk_bytes), hashes_(sources.size()) {}
+  // `columns` as for OpenRecords.
+  SourceChunks(const std::vector<Source>& sources, const TextFiles& text,
+               std::vector<std::string> columns, int64_t chunk_bytes)
+      : sources_(sources),
+        text_(text),
+        columns_(std::move(columns)),
+        chunk_bytes_(chunk_bytes),
+        hashes_(sources.size()) {}
 
   // Nothing after the last.
   Result<std::optional<Chunk>> Next();
@@ -37,10 +43,11 @@ class SourceChunks {
   Status OpenNext();
 
   const std::vector<Source>& sources_;
-  const Text& text_;
+  const TextFiles& text_;
+  const std::vector<std::string> columns_;
   const int64_t chunk_bytes_;
   std::mutex mutex_;
-  std::unique_ptr<RecordReader> reader_;  // of the source at hand; null between two
+  std::unique_ptr<RecordStream> reader_;  // of the source at hand; null between two
   size_t source_ = 0;
   int64_t number_ = 0;
   int64_t bytes_before_ = 0;

@@ -34,7 +34,7 @@ NumericStatistics StatisticsOf(const UnitColumn& column) {
 
 }  // namespace
 
-Unit::Unit(const std::vector<Source>& sources, const Text& text, const ImportColumns& columns)
+Unit::Unit(const std::vector<Source>& sources, const TextFiles& text, const ImportColumns& columns)
     : sources_(sources),
       text_(text),
       names_(columns),

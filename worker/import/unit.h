@@ -38,7 +38,7 @@ inline constexpr size_t kMostRejects = 100'000;
 
 class Unit {
  public:
-  Unit(const std::vector<Source>& sources, const Text& text, const ImportColumns& columns);
+  Unit(const std::vector<Source>& sources, const TextFiles& text, const ImportColumns& columns);
 
   void Add(size_t source, int64_t line, std::string_view record);
   size_t rows() const { return columns_.front().valid.size(); }
@@ -49,7 +49,7 @@ class Unit {
   RowReader& ReaderOf(size_t source);
 
   const std::vector<Source>& sources_;
-  const Text& text_;
+  const TextFiles& text_;
   const ImportColumns& names_;
   std::vector<std::unique_ptr<RowReader>> readers_;  // of each source, made when it is needed
   std::vector<UnitColumn> columns_;
