@@ -189,6 +189,8 @@ class ConfigGuesser {
       GuessedColumn column;
       column.profile = ProfileOf(sample_.names[c], sample_.cells[c]);
       if (sample_.names[c] != label) ColumnGuesser(sample_.cells[c], &column).Guess();
+      if (sample_.text[c] && column.guess == Guess::kIntegerId) column.guess = Guess::kStringId;
+      if (sample_.text[c] && column.guess == Guess::kIntegerList) column.guess = Guess::kStringList;
       guessed_.columns.push_back(std::move(column));
     }
     TRESTLE_RETURN_IF_ERROR(GuessLabel());

@@ -21,6 +21,7 @@ constexpr int64_t kMostUnit = 64 * kMiB;
 constexpr int64_t kUnits = 4096;            // as many at most, where units are not too large
 constexpr int64_t kPackedFactor = 4;        // text is about this much larger than its archive
 constexpr int64_t kMemoryFactor = 5;        // a unit's memory: text, columns, file
+constexpr int64_t kMostBucket = INT32_MAX;  // offsets of columns have 32 bits
 constexpr int64_t kMostBuffer = 256 << 10;  // of a bucket
 
 int64_t TextBytes(const std::vector<Source>& sources) {
@@ -117,6 +118,11 @@ class PartImporter {
     TRESTLE_RETURN_IF_ERROR(ScatterAll(&scatter));
     int64_t largest = 0;
     for (size_t b = 0; b < ranges.size(); ++b) largest = std::max(largest, scatter.bytes(b));
+    if (largest > kMostBucket) {
+      return {StatusCode::kUnsupported,
+              "the archives hold far more text than archives of their size do; unpack them before "
+              "the import"};
+    }
     std::atomic<size_t> next = 0;
     return RunUntilDone(pool_, ThreadsFor(largest), [&]() -> Result<bool> {
       const size_t bucket = next++;

@@ -66,6 +66,9 @@ class JsonReader final : public RowReader {
     if (value.is_array()) return AppendArray(column, value, out, reason);
     if (value.is_object()) return Refuse(column, value, "is an object", reason);
     if (value.is_string()) {
+      // Elsewhere it would be the key of a text.
+      const bool integer = column.kind() == INTEGER_ID && column.time() == WHOLE;
+      if (integer) return Refuse(column, value, "is text, not an integer", reason);
       return AppendCell(column, value.get_ref<const std::string&>(), out, reason);
     }
     if (column.kind() == NUMBER) {

@@ -14,26 +14,33 @@ using Cells = std::vector<std::string>;
 class CellSplitter {
  public:
   explicit CellSplitter(const Source& source)
-      : source_(source), splitter_(source.delimiter, source.quote) {}
+      : source_(source), splitter_(source.delimiter, source.quote), text_(source.columns.size()) {}
 
   Cells Split(std::string_view record) {
     return source_.kind == SourceKind::kDelimited ? SplitFields(record) : SplitJson(record);
   }
 
+  const std::vector<bool>& text() const { return text_; }
+
  private:
+  static bool IsText(const nlohmann::json& value) {
+    return value.is_string() || (value.is_array() && !value.empty() && value.front().is_string());
+  }
+
   Cells SplitFields(std::string_view record) {
     const char* problem = splitter_.Split(record, &fields_);
     if (problem != nullptr || fields_.size() != source_.columns.size()) return {};
     return {fields_.begin(), fields_.end()};
   }
 
-  Cells SplitJson(std::string_view record) const {
+  Cells SplitJson(std::string_view record) {
     const auto object = nlohmann::json::parse(record, nullptr, /*allow_exceptions=*/false);
     if (!object.is_object()) return {};
     Cells cells;
-    for (const std::string& name : source_.columns) {
-      const auto member = object.find(name);
+    for (size_t c = 0; c < source_.columns.size(); ++c) {
+      const auto member = object.find(source_.columns[c]);
       const bool there = member != object.end() && !member->is_null();
+      if (there && IsText(*member)) text_[c] = true;
       cells.push_back(!there                ? ""
                       : member->is_string() ? member->get<std::string>()
                                             : member->dump());
@@ -44,6 +51,7 @@ class CellSplitter {
   const Source& source_;
   FieldSplitter splitter_;
   std::vector<std::string_view> fields_;
+  std::vector<bool> text_;
 };
 
 }  // namespace
@@ -69,6 +77,7 @@ Result<Sample> TakeSample(const Source& source, const TextFiles& text, int64_t m
     for (size_t c = 0; c < cells.size(); ++c) sample.cells[c].push_back(std::move(cells[c]));
     ++sample.rows;
   }
+  sample.text = splitter.text();
   if (source.kind == SourceKind::kBlocks) {
     sample.rows_in_file = source.rows;
     return sample;

@@ -15,6 +15,7 @@ namespace trestle {
 struct Sample {
   std::vector<std::string> names;
   std::vector<std::vector<std::string>> cells;  // [column][row]; lists as [1, 2]
+  std::vector<bool> text;  // of each column: the file says that its cells, or items, are text
   int64_t rows = 0;
   int64_t bad_rows = 0;      // records that are no rows: left out
   int64_t rows_in_file = 0;  // an estimate, unless the sample is all of it

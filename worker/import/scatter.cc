@@ -32,12 +32,12 @@ uint64_t ShufflePlace(uint32_t source, int64_t line) {
 
 BucketRanges::BucketRanges(size_t train, size_t test, double holdout)
     : train_(train), test_(test), cut_(UINT64_MAX) {
-  if (test > 0) cut_ = static_cast<uint64_t>(std::ldexp(1 - holdout, 64));
+  if (test > 0) cut_ -= static_cast<uint64_t>(std::ldexp(holdout, 64));
 }
 
 size_t BucketRanges::Of(uint64_t place) const {
   if (place < cut_) return Scale(place, cut_, train_);
-  if (test_ == 0) return train_ - 1;  // the very last place
+  if (cut_ == UINT64_MAX) return train_ - 1;  // the very last place
   return train_ + std::min(Scale(place - cut_, UINT64_MAX - cut_, test_), test_ - 1);
 }
 

@@ -32,7 +32,7 @@ class BucketRanges {
 
  private:
   size_t train_, test_;
-  uint64_t cut_;  // the first place of the test ranges, if there are any
+  uint64_t cut_;  // the first place of the test ranges; UINT64_MAX: there are none
 };
 
 // A record as it is found in a bucket.
