@@ -73,17 +73,18 @@ TEST_F(ImportTest, ShuffledRowsAreAllThereOnceInAnotherOrder) {
 }
 
 TEST_F(ImportTest, BytesAreTheSameAtAnyNumberOfThreadsAndMemory) {
+  for (int i = 0; i < 3; ++i) {  // several buckets
+    dir_.Write("in/" + std::to_string(i) + ".csv", NumberedCsv(250'000 + i, i));
+  }
   for (const char* order : {"SHUFFLE", "TIME"}) {
-    for (int i = 0; i < 3; ++i) {
-      dir_.Write("in/" + std::to_string(i) + ".csv", NumberedCsv(20'000 + i, i));
-    }
     Configure(std::string(kNumberedData) + " holdout: 0.2 order: " + order, kNumberedFeatures);
     std::map<std::string, std::string> expected;
     for (const int threads : {1, 2, 5}) {
       std::filesystem::remove_all(dir_.Join("cache"));
       ASSERT_TRUE(Prepare(threads, FileSystem::Local(), int64_t{64} << 20 << threads).ok());
       if (expected.empty()) expected = CacheBytes();
-      EXPECT_EQ(CacheBytes(), expected) << threads;
+      EXPECT_GT(expected.size(), 3u);
+      EXPECT_TRUE(CacheBytes() == expected) << order << " with " << threads << " threads";
     }
   }
 }
@@ -260,7 +261,7 @@ TEST_F(ImportTest, AFailingDiskLeavesTheCacheAsItWas) {
   MustPrepare();
   std::filesystem::rename(dir_.Join("b.csv"), dir_.Join("in/b.csv"));
   MustPrepare();
-  EXPECT_EQ(CacheBytes(), complete);
+  EXPECT_TRUE(CacheBytes() == complete);
 }
 
 TEST_F(ImportTest, ADamagedManifestIsCorrupt) {

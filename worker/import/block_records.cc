@@ -9,6 +9,7 @@
 #include <arrow/type_traits.h>
 #include <arrow/util/checked_cast.h>
 #include <parquet/arrow/reader.h>
+#include <parquet/arrow/schema.h>
 #include <parquet/exception.h>
 #include <parquet/properties.h>
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 
+#include "worker/import/file_syncer.h"
 #include "worker/import/scatter.h"
 #include "worker/import/source_chunks.h"
 #include "worker/import/unit.h"
@@ -22,7 +23,7 @@ constexpr int64_t kUnits = 4096;            // as many at most, where units are 
 constexpr int64_t kPackedFactor = 4;        // text is about this much larger than its archive
 constexpr int64_t kMemoryFactor = 5;        // a unit's memory: text, columns, file
 constexpr int64_t kMostBucket = INT32_MAX;  // offsets of columns have 32 bits
-constexpr int64_t kMostBuffer = 256 << 10;  // of a bucket
+constexpr int64_t kMostBuffer = 64 << 10;   // of a bucket
 
 int64_t TextBytes(const std::vector<Source>& sources) {
   int64_t bytes = 0;
@@ -72,6 +73,7 @@ class PartImporter {
       : fs_(fs),
         request_(request),
         pool_(pool),
+        syncer_(fs),
         text_bytes_(TextBytes(request.sources)),
         unit_bytes_(UnitBytes(text_bytes_, request.settings->order(), request.holdout)),
         accepted_(request.sources.size()),
@@ -83,6 +85,7 @@ class PartImporter {
     TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(request_.folder));
     const bool shuffle = request_.settings->order() == SHUFFLE;
     TRESTLE_RETURN_IF_ERROR(shuffle ? Shuffle() : KeepOrder());
+    TRESTLE_RETURN_IF_ERROR(syncer_.Finish());
     TRESTLE_RETURN_IF_ERROR(CheckUnchanged());
     TRESTLE_ASSIGN_OR_RETURN(CachePart part, MakePart());
     TRESTLE_RETURN_IF_ERROR(WriteRejects());
@@ -187,6 +190,7 @@ class PartImporter {
   Status FinishUnit(Unit* unit, int64_t number, bool holdout) {
     TRESTLE_ASSIGN_OR_RETURN(UnitResult result, unit->Finish(fs_, PathOf(number)));
     result.file.set_holdout(holdout);
+    if (result.file.rows() > 0) syncer_.Add(PathOf(number));
     const std::lock_guard lock(mutex_);
     rows_ += result.file.rows();
     for (size_t s = 0; s < accepted_.size(); ++s) {
@@ -290,6 +294,7 @@ class PartImporter {
   FileSystem& fs_;
   const PartRequest& request_;
   ThreadPool& pool_;
+  FileSyncer syncer_;
   const int64_t text_bytes_, unit_bytes_;
   int64_t total_bytes_ = 0;
   std::vector<std::string> hashes_;  // of the sources

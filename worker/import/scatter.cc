@@ -92,16 +92,18 @@ Status Scatter::Add(const SourceChunks::Chunk& chunk, char quote) {
 Status Scatter::Append(size_t bucket, std::string_view bytes) {
   Bucket& to = buckets_[bucket];
   const std::lock_guard lock(to.mutex);
-  to.waiting += bytes;
   to.bytes += static_cast<int64_t>(bytes.size());
-  return to.waiting.size() < buffer_bytes_ ? Status() : Write(bucket);
+  if (to.waiting.size() + bytes.size() >= buffer_bytes_) return Write(bucket, bytes);
+  to.waiting += bytes;
+  return {};
 }
 
 // Files are opened for each write: there may be more than a process can hold open.
-Status Scatter::Write(size_t bucket) {
+Status Scatter::Write(size_t bucket, std::string_view more) {
   std::string& waiting = buckets_[bucket].waiting;
   TRESTLE_ASSIGN_OR_RETURN(auto file, fs_.OpenAppend(Path(bucket)));
   TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(waiting))));
+  TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(more))));
   TRESTLE_RETURN_IF_ERROR(file->Close());
   waiting.clear();
   return {};
@@ -109,7 +111,7 @@ Status Scatter::Write(size_t bucket) {
 
 Status Scatter::Flush() {
   for (size_t b = 0; b < buckets_.size(); ++b) {
-    if (!buckets_[b].waiting.empty()) TRESTLE_RETURN_IF_ERROR(Write(b));
+    if (!buckets_[b].waiting.empty()) TRESTLE_RETURN_IF_ERROR(Write(b, {}));
     buckets_[b].waiting = std::string();
   }
   return {};

@@ -67,7 +67,7 @@ class Scatter {
   };
   std::string Path(size_t bucket) const;
   Status Append(size_t bucket, std::string_view bytes);
-  Status Write(size_t bucket);
+  Status Write(size_t bucket, std::string_view more);  // what waits, and more
 
   FileSystem& fs_;
   const std::string folder_;

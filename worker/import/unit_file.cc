@@ -1,7 +1,7 @@
 #include "worker/import/unit_file.h"
 
 #include <arrow/array.h>
-#include <arrow/array/builder_primitive.h>
+#include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
@@ -11,6 +11,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 
@@ -184,7 +185,6 @@ Result<CacheFile> WriteUnitFile(FileSystem& fs, const std::string& path, const I
                                static_cast<size_t>((*buffer)->size()));
   TRESTLE_ASSIGN_OR_RETURN(auto file, fs.Create(path));
   TRESTLE_RETURN_IF_ERROR(file->Append(std::as_bytes(std::span(bytes))));
-  TRESTLE_RETURN_IF_ERROR(file->Sync());
   TRESTLE_RETURN_IF_ERROR(file->Close());
   CacheFile entry;
   entry.set_name(std::filesystem::path(path).filename().string());

@@ -19,7 +19,7 @@ namespace trestle {
 
 inline constexpr int64_t kImportBlockRows = 4096;
 
-// Writes `path`, synced, and returns what the manifest says of it. The columns are used up.
+// Writes `path`, not synced, and returns what the manifest says of it. The columns are used up.
 Result<CacheFile> WriteUnitFile(FileSystem& fs, const std::string& path, const ImportColumns& names,
                                 std::vector<UnitColumn>* columns);
 
