@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/hash.h"
 #include "tests/support/fault_filesystem.h"
 #include "tests/worker/import_fixture.h"
 

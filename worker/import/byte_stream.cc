@@ -80,6 +80,7 @@ Result<std::unique_ptr<ByteStream>> OpenByteStream(const std::string& path) {
   TRESTLE_ASSIGN_OR_RETURN(auto file, OpenForReading(path));
   const auto head = file->ReadAt(0, 4);
   if (!head.ok()) return FromArrow(head.status(), path);
+  TRESTLE_RETURN_IF_ERROR(FromArrow(file->Seek(0), path));
   const std::string_view magic(reinterpret_cast<const char*>((*head)->data()),
                                static_cast<size_t>((*head)->size()));
   auto raw = std::make_shared<HashedInput>(std::move(file));
