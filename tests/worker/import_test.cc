@@ -1,4 +1,6 @@
 // From raw files to rows that lanes read.
+#include <arrow/result.h>
+#include <arrow/util/compression.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,6 +21,19 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+
+std::string Packed(arrow::Compression::type kind, const std::string& text) {
+  const auto codec = arrow::util::Codec::Create(kind).ValueOrDie();
+  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+  const auto size = static_cast<int64_t>(text.size());
+  std::string packed(static_cast<size_t>(codec->MaxCompressedLen(size, bytes)), '\0');
+  const int64_t length = codec
+                             ->Compress(size, bytes, static_cast<int64_t>(packed.size()),
+                                        reinterpret_cast<uint8_t*>(packed.data()))
+                             .ValueOrDie();
+  packed.resize(static_cast<size_t>(length));
+  return packed;
+}
 
 TEST_F(ImportTest, RowsOfACsvArriveAsTheyAre) {
   dir_.Write("in/a.csv",
@@ -276,6 +291,85 @@ TEST_F(ImportTest, ADamagedManifestIsCorrupt) {
   const auto input = Prepare();
   EXPECT_EQ(input.status().code(), StatusCode::kCorrupt);
   EXPECT_THAT(input.status().ToString(), HasSubstr("MANIFEST.json: its checksum does not fit"));
+}
+
+// The same rows from every kind of file.
+TEST_F(ImportTest, PackedFilesJsonLinesAndLargeRowGroupsHoldTheSameRows) {
+  constexpr int kRows = 70'000;
+  std::string csv = "y,id,name,tags,x\n", json;
+  std::vector<int64_t> y, id;
+  std::vector<double> x;
+  std::vector<std::vector<int64_t>> tags;
+  for (int i = 0; i < kRows; ++i) {
+    const std::string n = std::to_string(i), label = std::to_string(i % 2);
+    csv += label + "," + n + ",n" + n + ",7|" + n + "," + n + ".5\n";
+    json += "{\"y\":" + label + ",\"id\":" + n + ",\"name\":\"n" + n + "\",\"tags\":[7," + n +
+            "],\"x\":" + n + ".5}\n";
+    y.push_back(i % 2);
+    id.push_back(i);
+    x.push_back(i + 0.5);
+    tags.push_back({7, i});
+  }
+  std::string names = "[";
+  for (int i = 0; i < kRows; ++i) names += (i ? ",\"n" : "\"n") + std::to_string(i) + "\"";
+  const std::vector<FileColumn> columns = {{"y", Int64s(y)},
+                                           {"id", Int64s(id)},
+                                           {"name", Values("string", names + "]")},
+                                           {"tags", Int64Lists(tags)},
+                                           {"x", Doubles(x)}};
+  dir_.Write("csv/a.csv", csv);
+  dir_.Write("gzip/a.csv.gz", Packed(arrow::Compression::GZIP, csv));
+  dir_.Write("zstd/a.zst", Packed(arrow::Compression::ZSTD, csv));
+  dir_.Write("json/a.jsonl", json);
+  std::filesystem::create_directories(dir_.Join("parquet"));
+  std::filesystem::create_directories(dir_.Join("ipc"));
+  WriteParquet(dir_.Join("parquet/a"), columns, kRows);
+  WriteIpc(dir_.Join("ipc/a"), columns, kRows);
+  LaneRows expected;
+  for (const std::string kind : {"csv", "gzip", "zstd", "json", "parquet", "ipc"}) {
+    SCOPED_TRACE(kind);
+    Configure("label: \"y\" order: TIME", R"(id { columns: ["id", "name"] }
+              sequence { columns: "tags" } numeric { columns: "x" })",
+              kind + "/*");
+    data_.set_cache(dir_.Join("cache/" + kind));
+    const PreparedInput input = MustPrepare();
+    EXPECT_EQ(input.imported, 1);
+    const LaneRows rows = Rows(input.train);
+    ASSERT_EQ(rows.rows, kRows);
+    if (kind == "csv") expected = rows;
+    EXPECT_TRUE(SameRows(rows, expected));
+  }
+}
+
+TEST_F(ImportTest, ADamagedArchiveIsInvalidData) {
+  std::string bytes = Packed(arrow::Compression::GZIP, NumberedCsv(100'000));
+  bytes.resize(bytes.size() / 2);
+  dir_.Write("in/a.csv.gz", bytes);
+  Configure(kNumberedData, kNumberedFeatures);
+  const auto input = Prepare();
+  EXPECT_EQ(input.status().code(), StatusCode::kInvalidData);
+  EXPECT_THAT(input.status().ToString(), HasSubstr("a.csv.gz: "));
+}
+
+TEST_F(ImportTest, TextInJsonIsNoInteger) {
+  dir_.Write("in/a.jsonl",
+             "{\"y\":1,\"id\":5}\n{\"y\":0,\"id\":\"6\"}\n{\"y\":0}\nnot json\n"
+             "{\"y\":1,\"id\":9223372036854775808}\n");
+  Configure(R"(label: "y")", R"(id { columns: "id" type: INTEGER })");
+  EXPECT_EQ(MustPrepare().parts[0].sources(0).rows(), 2);
+  const std::string path = dir_.Join("in/a.jsonl");
+  EXPECT_EQ(Rejected(), path + "\t2\tid\tid \"6\" is text, not an integer\n" +  //
+                            path + "\t4\t\tis not a JSON object\n" +            //
+                            path + "\t5\tid\tid 9223372036854775808 is not an integer\n");
+}
+
+TEST_F(ImportTest, FilesWithoutAHeaderAndWithMissingTexts) {
+  dir_.Write("in/a.txt", "1;a;NULL\n0;NA;2\n");
+  Configure(R"(label: "y" order: TIME text { columns: ["y", "id", "x"] missing: ["NULL", "NA"] })",
+            R"(id { columns: "id" } numeric { columns: "x" missing: 7 })");
+  const LaneRows rows = Rows(MustPrepare().train);
+  EXPECT_THAT(rows.numeric, ElementsAre(7, 2));
+  EXPECT_THAT(Ids(rows.slots[0]), ElementsAre(StringKey("a", 1000).value, MissingKey(1000).value));
 }
 
 // Damage that a reader can see: each such row is in the reject file, and all others are unchanged.
