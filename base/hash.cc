@@ -66,4 +66,10 @@ std::string Hasher128::Hex() const {
   return text;
 }
 
+std::string Hash128(std::string_view text) {
+  Hasher128 hasher;
+  hasher.Update(std::as_bytes(std::span(text)));
+  return hasher.Hex();
+}
+
 }  // namespace trestle

@@ -47,6 +47,9 @@ class Hasher128 {
 // A hash as messages, files and logs show it: 16 digits.
 std::string Hex(uint64_t value);
 
+// XXH3-128 of a whole text, 32 hex digits.
+std::string Hash128(std::string_view text);
+
 // The key of a string id in the table with that seed.
 inline Key StringKey(std::string_view text, uint64_t table_seed) {
   return Key{Hash64(text, table_seed)};

@@ -39,7 +39,7 @@ class CommandSet {
 };
 
 // The groups.
-void AddDataCommands(CLI::App* app, CommandSet* commands);        // prepare, synth
+void AddDataCommands(CLI::App* app, CommandSet* commands);        // init, prepare, synth
 void AddTrainCommands(CLI::App* app, CommandSet* commands);       // train, eval, launch
 void AddToolCommands(CLI::App* app, CommandSet* commands);        // doctor, config
 void AddCheckpointCommands(CLI::App* app, CommandSet* commands);  // checkpoint

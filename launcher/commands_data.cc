@@ -1,4 +1,4 @@
-// `trestle synth` and `prepare`: files to train on.
+// `trestle init`, `prepare` and `synth`: from raw files to what is trained on.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -8,6 +8,9 @@
 
 #include "base/thread_pool.h"
 #include "launcher/command_set.h"
+#include "launcher/config.h"
+#include "launcher/init/init.h"
+#include "launcher/prepare/prepare_import.h"
 #include "launcher/prepare/taobao.h"
 #include "launcher/synth/plant.h"
 #include "launcher/synth/taobao.h"
@@ -46,6 +49,52 @@ int SynthTaobao(FileSystem& files, const SynthArguments<TaobaoSettings>& argumen
   if (!report.ok()) return Finish(report.status());
   std::cout << TaobaoReportText(*report, arguments.folder);
   return ExitCode(StatusCode::kOk);
+}
+
+void AddInit(CLI::App* app, CommandSet* commands) {
+  const auto arguments = std::make_shared<InitArguments>();
+  FileSystem& files = commands->files();
+  CLI::App* init = commands->Add(
+      app, "init", "Look at files and write a config that trains on them",
+      [arguments, &files] { return Finish(InitCommand(files, *arguments, std::cout)); });
+  InitArguments& a = *arguments;
+  init->add_option("FILES", a.files, "raw files, shell patterns allowed")->required();
+  init->add_option("--label", a.label, "column to predict")->required()->expected(1);
+  init->add_option("--output", a.output, "the config, default NAME.textproto of the first file")
+      ->type_name("FILE");
+  init->add_option("--group", a.group, "id that GAUC averages over, default one of users");
+  init->add_option("--columns", a.columns, "names of the columns of files without a header: a,b,c")
+      ->delimiter(',')
+      ->type_name("NAMES")
+      ->expected(1)
+      ->take_all()
+      ->allow_extra_args(false);
+  init->add_flag("--newlines", a.newlines, "quoted fields may go over several lines");
+  init->add_flag("--force", a.force, "overwrite the config");
+}
+
+struct ImportCommand {
+  ConfigArguments config;
+  ImportArguments import;
+};
+
+int RunImport(FileSystem& files, const ImportCommand& arguments) {
+  const Result<LoadedConfig> config = LoadConfig(arguments.config.path, arguments.config.set);
+  if (!config.ok()) return Finish(config.status());
+  return Finish(PrepareImport(*config, arguments.import, files));
+}
+
+void AddPrepareImport(CLI::App* prepare, CommandSet* commands) {
+  const auto arguments = std::make_shared<ImportCommand>();
+  FileSystem& files = commands->files();
+  CLI::App* import =
+      commands->Add(prepare, "import", "Import the raw files of a config into its data.cache",
+                    [arguments, &files] { return RunImport(files, *arguments); });
+  AddConfigArguments(import, &arguments->config);
+  AddThreads(import, &arguments->import.threads);
+  import->add_option("--memory", arguments->import.memory, "about the most to use")
+      ->type_name("SIZE")
+      ->capture_default_str();
 }
 
 void AddSynthPlant(CLI::App* synth, CommandSet* commands) {
@@ -113,7 +162,9 @@ void AddPrepareTaobao(CLI::App* prepare, CommandSet* commands) {
 }  // namespace
 
 void AddDataCommands(CLI::App* app, CommandSet* commands) {
+  AddInit(app, commands);
   CLI::App* prepare = commands->AddParent(app, "prepare", "Turn raw logs into training files");
+  AddPrepareImport(prepare, commands);
   AddPrepareTaobao(prepare, commands);
   CLI::App* synth =
       commands->AddParent(app, "synth", "Write data whose best possible AUC is known");

@@ -36,8 +36,9 @@ bool IsBatch(const Difference& difference) {
 Change Classify(const Difference& difference) {
   const std::string_view path = difference.path;
   if (StartsWithAny(path, {"checkpoint", "cluster", "train.epochs", "train.log_every_s",
-                           "train.on_bad_step", "data.train", "data.test", "data.max_bad_rows"})) {
-    return Change::kFree;
+                           "train.on_bad_step", "data.train", "data.test", "data.max_bad_rows",
+                           "data.cache", "data.text", "data.holdout"})) {
+    return Change::kFree;  // the files that come of it have fingerprints
   }
   if (IsBatch(difference)) return Change::kDivergence;
   // A number of an optimizer; another kind of optimizer is a message.

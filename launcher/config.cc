@@ -35,6 +35,7 @@ class Checker {
     CheckRequired();
     CheckLanes();
     CheckTables();
+    CheckHoldout();
   }
 
  private:
@@ -68,6 +69,12 @@ class Checker {
     Add("batch.lanes", std::to_string(batch.lanes()) + " lanes for batch.rows " +
                            std::to_string(batch.rows()) + "; allowed: 1 to " +
                            std::to_string(std::min<int64_t>(batch.rows(), kMaxLanes)));
+  }
+
+  void CheckHoldout() {
+    const Data& data = loaded_->config.data();
+    if (!data.has_holdout() || data.test_size() == 0) return;
+    Add("data.holdout", "data.test names files to test with already; take one of the two");
   }
 
   void CheckTables() {
@@ -164,6 +171,8 @@ void FillDefaults(const std::string& name, Config* config) {
     batch->set_lanes(
         static_cast<int32_t>(std::clamp<int64_t>(batch->rows() / kDefaultLaneRows, 1, kMaxLanes)));
   }
+  Data* data = config->mutable_data();
+  if (data->cache().empty()) data->set_cache("data/cache/" + name);
   Train* train = config->mutable_train();
   if (!train->has_epochs()) train->set_epochs(kDefaultEpochs);
   if (!train->has_log_every_s()) train->set_log_every_s(kDefaultLogEverySeconds);

@@ -47,7 +47,7 @@ Result<LoadedConfig> LoadConfig(const std::string& path, const std::vector<std::
 [[nodiscard]] Status WithPlaces(const LoadedConfig& config, const Status& status);
 
 // Sets what is not set and does not depend on the machine or on another room: batch, train,
-// cluster.deadline_s, checkpoint.dir (runs/<name>).
+// cluster.deadline_s, checkpoint.dir (runs/<name>), data.cache (data/cache/<name>).
 void FillDefaults(const std::string& name, Config* config);
 
 // Deterministic protobuf text: equal for equal configs. What the run's folder keeps.

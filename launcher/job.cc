@@ -305,7 +305,7 @@ Status Job::Finish() {
 Status Job::Evaluate(const std::string& checkpoint) {
   Status possible;
   std::string path;
-  if (loaded_.config.data().test().empty()) {
+  if (loaded_.config.data().test().empty() && loaded_.config.data().holdout() == 0) {
     possible = {StatusCode::kInvalidConfig,
                 loaded_.path + ": data.test names no files to evaluate"};
   } else {

@@ -26,6 +26,7 @@
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "ps/checkpoint/checkpoint_writer.h"
 #include "ps/node.h"
+#include "worker/import/import.h"
 #include "worker/input.h"
 #include "worker/progress.h"
 #include "worker/run_log.h"
@@ -63,6 +64,7 @@ class Job {
   // Agrees with the other ranks on everything and builds the parts.
   Status SetUp(const std::string& command);
   Status Check();  // config, build, instruction set: the same everywhere
+  Status PrepareFiles(const std::string& command);
   Status OpenInput(const std::string& command);
   Status ShareStatistics();
   Status TakeRunFolder(const std::string& command);
@@ -115,6 +117,7 @@ class Job {
   int worker_ = -1;  // index among the workers, -1: a dedicated server
   int threads_ = 1;
   std::unique_ptr<ThreadPool> pool_;
+  PreparedInput files_;
   std::unique_ptr<Dataset> train_, test_;  // test_ null: none configured
   std::vector<NumericStatistics> statistics_;
   std::unique_ptr<Node> node_;

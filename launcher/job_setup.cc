@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <sstream>
 
 #include "base/hash.h"
 #include "launcher/format.h"
 #include "launcher/job.h"
 #include "launcher/logging.h"
+#include "launcher/prepare/import_lines.h"
 #include "launcher/signals.h"
 #include "launcher/startup.h"
 #include "launcher/terminal.h"
@@ -23,6 +26,19 @@ bool NeedsStatistics(const Schema& schema) {
   return std::any_of(schema.numeric.begin(), schema.numeric.end(), [](const NumericColumn& column) {
     return column.scaling != NumericFeature::NONE;
   });
+}
+
+std::string JoinLines(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+std::vector<std::string> SplitLines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
 }
 
 }  // namespace
@@ -65,21 +81,45 @@ Status Job::Check() {
   return {};
 }
 
+// Imports what is not in blocks yet, on the leader; what all open then is what it says.
+Status Job::PrepareFiles(const std::string& command) {
+  Result<PreparedInput> prepared = PreparedInput();
+  if (leads()) {
+    ImportLines lines(stdout, PrintsToTerminal(), clock_);
+    PrepareOptions options;
+    options.train = command == "train";
+    options.threads = threads_;
+    options.say = [&](const std::string& text) { lines.Say(text); };
+    options.progress = [&](const ImportProgress& progress) { lines.Show(progress); };
+    prepared = PrepareInput(plan_.schema, loaded_.config.data(), options, fs_);
+    if (prepared.ok()) lines.End(*prepared);
+  }
+  Status status = prepared.status();
+  if (status.ok()) status = CheckRejected(*prepared, loaded_.config.data());
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, status));
+  for (std::vector<std::string>* files : {&prepared->train, &prepared->test}) {
+    TRESTLE_ASSIGN_OR_RETURN(const auto lists, comm_.AllGather(kSetUp, JoinLines(*files)));
+    *files = SplitLines(lists[static_cast<size_t>(leader_.value)]);
+  }
+  files_ = *std::move(prepared);
+  return {};
+}
+
 // `eval` reads no training files: the statistics of numeric columns are the model's.
 Status Job::OpenInput(const std::string& command) {
+  TRESTLE_RETURN_IF_ERROR(PrepareFiles(command));
   Status opened;
   if (worker_ >= 0) {
-    const auto open = [&](const auto& patterns) {
-      return OpenDataset(plan_.schema, {{patterns.begin(), patterns.end()}, plan_.TableSeeds()});
+    const auto open = [&](const auto& files) {
+      return OpenDataset(plan_.schema, {files, plan_.TableSeeds()});
     };
-    const Data& data = loaded_.config.data();
     if (command == "train") {
-      auto train = open(data.train());
+      auto train = open(files_.train);
       opened = train.status();
       if (train.ok()) train_ = *std::move(train);
     }
-    if (opened.ok() && data.test_size() > 0) {
-      auto test = open(data.test());
+    if (opened.ok() && !files_.test.empty()) {
+      auto test = open(files_.test);
       opened = test.status();
       if (test.ok()) test_ = *std::move(test);
     }

@@ -58,7 +58,7 @@ Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_
   block.rows = rows;
   BadRows bad(rows);
   size_t next = 0;
-  block.labels = DecodeLabels(*columns[next++], schema.label, &bad);
+  block.labels = DecodeLabels(*columns[next++], schema.label, schema.positive_from, &bad);
   if (!schema.group.empty()) block.group = DecodeIds(*columns[next++], 0);
   for (const Slot& slot : schema.slots) {
     const uint64_t seed = table_seeds[static_cast<size_t>(slot.table)];

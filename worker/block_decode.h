@@ -1,16 +1,17 @@
 // From Arrow columns to a Block: keys, numbers, labels, and which rows are bad and why.
 //
 // Integers become their 64-bit two's complement, strings StringKey(text, table seed), a missing id
-// or group MissingKey(table seed). A row is bad if: its label is not 0 or 1; a list holds a null
-// item; lists that go in step differ in length; a number is NaN, infinite, beyond float (after
-// its transform or its scaling), or missing without a substitute. Bad rows keep their place with
-// some value; the reader leaves them out.
+// or group MissingKey(table seed). A row is bad if: its label is not 0 or 1 (with `positive_from`:
+// NaN); a list holds a null item; lists that go in step differ in length; a number is NaN,
+// infinite, beyond float (after its transform or its scaling), or missing without a substitute. Bad
+// rows keep their place with some value; the reader leaves them out.
 //
 // Thread safety: pure functions.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,7 +55,7 @@ BlockKeys DecodeIds(const arrow::ChunkedArray& column, uint64_t seed);
 Result<BlockKeys> DecodeSequence(const arrow::ChunkedArray& column, uint64_t seed,
                                  const std::string& name, BadRows* bad);
 std::vector<float> DecodeLabels(const arrow::ChunkedArray& column, const std::string& name,
-                                BadRows* bad);
+                                std::optional<double> positive_from, BadRows* bad);
 // Writes column `index` of the row-major [rows, width] block.
 void DecodeNumeric(const arrow::ChunkedArray& column, const NumericColumn& spec,
                    const NumericStatistics& statistics, size_t index, size_t width,

@@ -21,11 +21,7 @@ Result<std::shared_ptr<const BlockFile>> OpenBlockFile(const std::string& path) 
   }
   if (magic.substr(0, 4) == "PAR1") return OpenParquetFile(path);
   if (magic == "ARROW1") return OpenIpcFile(path);
-  return Status(StatusCode::kInvalidData,
-                path +
-                    ": is neither Parquet nor an Arrow IPC file; convert it to Parquet, with "
-                    "DuckDB for example: COPY (FROM '" +
-                    path + "') TO '" + path + ".parquet' (ROW_GROUP_SIZE 65536)");
+  return Status(StatusCode::kInvalidData, path + ": is neither Parquet nor an Arrow IPC file");
 }
 
 }  // namespace trestle

@@ -88,11 +88,15 @@ std::string Text(double x) {
 }  // namespace
 
 std::vector<float> DecodeLabels(const arrow::ChunkedArray& column, const std::string& name,
-                                BadRows* bad) {
+                                std::optional<double> positive_from, BadRows* bad) {
   std::vector<float> labels(static_cast<size_t>(column.length()));
   VisitNumbers(column, [&](int64_t row, bool is_null, double x) {
     if (is_null) {
       bad->Add(row, name, "label is null");
+    } else if (positive_from && std::isnan(x)) {
+      bad->Add(row, name, "label is NaN");
+    } else if (positive_from) {
+      labels[static_cast<size_t>(row)] = x >= *positive_from ? 1 : 0;
     } else if (x != 0 && x != 1) {
       bad->Add(row, name, "label " + Text(x) + " is not 0 or 1");
     } else {

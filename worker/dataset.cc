@@ -15,11 +15,10 @@
 #include "worker/block_file.h"
 #include "worker/block_types.h"
 #include "worker/input.h"
+#include "worker/input_files.h"
 
 namespace trestle {
 namespace {
-
-constexpr size_t kMostProblems = 50;  // that one error lists
 
 struct ColumnUse {
   std::string name;
@@ -154,81 +153,10 @@ class FileDataset final : public Dataset {
   mutable uint64_t expected_hash_ = 0;
 };
 
-// Collects what is wrong; its code is kNotFound if files are missing and nothing else is wrong.
-class Problems {
- public:
-  void Add(StatusCode code, std::string text) {
-    if (texts_.empty()) {
-      code_ = code;
-    } else if (code != code_) {
-      code_ = StatusCode::kInvalidData;
-    }
-    texts_.push_back(std::move(text));
-  }
-
-  Status ToStatus() const {
-    if (texts_.empty()) return {};
-    std::string text;
-    for (size_t i = 0; i < std::min(texts_.size(), kMostProblems); ++i) {
-      text += (i ? "\n" : "") + texts_[i];
-    }
-    if (texts_.size() > kMostProblems) {
-      text += "\n... and " + std::to_string(texts_.size() - kMostProblems) + " more problems";
-    }
-    return {code_, text};
-  }
-
- private:
-  StatusCode code_ = StatusCode::kInvalidData;
-  std::vector<std::string> texts_;
-};
-
-// A file as it was first named.
-struct FirstName {
-  std::string path;
-  std::string pattern;
-};
-
-std::string NamedTwice(const FirstName& first, const FirstName& second) {
-  const std::string text = second.path == first.path
-                               ? second.path + ": named twice"
-                               : second.path + ": is the same file as " + first.path;
-  return text + ", by \"" + first.pattern + "\" and \"" + second.pattern +
-         "\"; its rows would be read twice";
-}
-
-// Files of all patterns, each once, whatever the spellings of its path and the links to it.
-std::vector<std::string> FindFiles(const std::vector<std::string>& patterns, Problems* problems) {
-  std::vector<std::string> paths;
-  std::map<std::filesystem::path, FirstName> seen;  // by canonical path
-  for (const std::string& pattern : patterns) {
-    const auto found = FileSystem::Local().Glob(pattern);
-    if (!found.ok()) {
-      problems->Add(found.status().code(), found.status().ToString());
-      continue;
-    }
-    if (found->empty()) {
-      problems->Add(StatusCode::kNotFound, pattern + ": no such file, and no file matches it");
-    }
-    for (const std::string& path : *found) {
-      std::error_code error;
-      auto canonical = std::filesystem::canonical(path, error);
-      if (error) canonical = path;  // opening it says what is wrong
-      const auto [it, fresh] = seen.try_emplace(canonical, FirstName{path, pattern});
-      if (fresh) {
-        paths.push_back(path);
-      } else {
-        problems->Add(StatusCode::kInvalidData, NamedTwice(it->second, {path, pattern}));
-      }
-    }
-  }
-  return paths;
-}
-
 // Checks columns over all files.
 class ColumnChecker {
  public:
-  ColumnChecker(const Schema& schema, Problems* problems)
+  ColumnChecker(const Schema& schema, InputProblems* problems)
       : uses_(ColumnUses(schema)), tables_(schema.tables), problems_(problems) {}
 
   void Check(const BlockFile& file) {
@@ -239,8 +167,7 @@ class ColumnChecker {
                      file.path() + ", " + file.block_name() + " " + std::to_string(i) + ": has " +
                          std::to_string(file.block_rows()[i]) + " rows, at most " +
                          std::to_string(kMaxBlockRows) +
-                         " are allowed; rewrite the file, with DuckDB for example: COPY (FROM '" +
-                         file.path() + "') TO 'new.parquet' (ROW_GROUP_SIZE 65536)");
+                         " are allowed; `trestle prepare import` makes smaller ones");
       return;  // the file's other groups are as large
     }
   }
@@ -282,7 +209,7 @@ class ColumnChecker {
 
   std::vector<ColumnUse> uses_;
   std::vector<TableColumn> tables_;
-  Problems* problems_;
+  InputProblems* problems_;
   std::map<int, std::pair<KeyKind, std::string>>
       kinds_;  // table -> kind and where it was first seen
 };
@@ -292,9 +219,9 @@ class ColumnChecker {
 Result<std::unique_ptr<Dataset>> OpenDataset(const Schema& schema, const DatasetOptions& options) {
   CHECK_EQ(options.table_seeds.size(), schema.tables.size());
   auto dataset = std::make_unique<FileDataset>(schema, options.table_seeds);
-  Problems problems;
+  InputProblems problems;
   ColumnChecker checker(schema, &problems);
-  for (const std::string& path : FindFiles(options.patterns, &problems)) {
+  for (const std::string& path : FindInputFiles(options.patterns, &problems)) {
     auto file = OpenBlockFile(path);
     if (!file.ok()) {
       problems.Add(file.status().code(), file.status().ToString());

@@ -49,6 +49,7 @@ class SchemaBuilder {
   void AddSpecialColumns(const Data& data) {
     schema_.label = data.label();
     schema_.group = data.group();
+    if (data.has_positive_from()) schema_.positive_from = data.positive_from();
     if (data.label().empty()) {
       Mistake("data.label: not given; it names the column of 0 and 1 to predict");
       return;
@@ -104,6 +105,8 @@ class SchemaBuilder {
       Slot slot;
       slot.column = column;
       slot.table = AddTable(column, dim, place);
+      slot.type = feature.type();
+      slot.time = feature.time();
       schema_.slots.push_back(std::move(slot));
     }
   }
@@ -123,12 +126,19 @@ class SchemaBuilder {
               std::to_string(feature.columns_size()) + " columns; give one for each, or none");
       return;
     }
+    const std::string separator = feature.has_separator() ? feature.separator() : "|";
+    if (separator.size() != 1) {
+      Mistake(place + ".separator: " + Quote(separator) + " is not one byte");
+      return;
+    }
     for (int i = 0; i < feature.columns_size(); ++i) {
       if (!Claim(feature.columns(i), place)) continue;
       Slot slot;
       slot.column = feature.columns(i);
       slot.sequence_group = group;
       slot.keep_last = keep_last;
+      slot.type = feature.type();
+      slot.separator = separator[0];
       slot.table = shared ? SharedTable(feature.like(i), place) : AddTable(slot.column, dim, place);
       schema_.slots.push_back(std::move(slot));
     }

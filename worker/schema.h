@@ -19,6 +19,9 @@ struct Slot {
   int table = 0;            // index into Schema::tables
   int sequence_group = -1;  // slots of one group have equal offsets; -1: one id a row
   int keep_last = 0;        // sequences only
+  IdType type = ANY;
+  TimePart time = WHOLE;  // ids only
+  char separator = '|';   // of items in text files; sequences only
 };
 
 struct TableColumn {
@@ -38,7 +41,8 @@ struct Schema {
   std::vector<TableColumn> tables;
   std::vector<NumericColumn> numeric;
   std::string label;
-  std::string group;  // empty: none
+  std::optional<double> positive_from;  // of the label; without it the column holds 0 and 1
+  std::string group;                    // empty: none
 };
 
 Result<Schema> MakeSchema(const Data& data, const Features& features);

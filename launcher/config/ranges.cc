@@ -38,6 +38,7 @@ constexpr Range Within(std::string_view field, double low, double high) {
 
 constexpr auto kRanges = std::to_array<Range>({
     AtLeast("trestle.Data.max_bad_rows", 0),
+    Share("trestle.Data.holdout"),
     Within("trestle.IdFeature.dim", 1, kMaxDim),
     Within("trestle.SequenceFeature.dim", 1, kMaxDim),
     Within("trestle.SequenceFeature.keep_last", 1, 65'536),

@@ -41,12 +41,6 @@ Result<std::string> HashedFile::Finish() {
   return hasher_.Hex();
 }
 
-std::string Hash128(std::string_view text) {
-  Hasher128 hasher;
-  hasher.Update(std::as_bytes(std::span(text)));
-  return hasher.Hex();
-}
-
 Status CorruptFile(const std::string& path, const std::string& what) {
   return {StatusCode::kCorrupt, path + ": " + what};
 }

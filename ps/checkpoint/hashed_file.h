@@ -39,9 +39,6 @@ class HashedFile {
   int64_t bytes_ = 0;
 };
 
-// XXH3-128 of a whole text, 32 hex digits.
-std::string Hash128(std::string_view text);
-
 // kCorrupt in the words of all files of a checkpoint.
 Status CorruptFile(const std::string& path, const std::string& what);
 

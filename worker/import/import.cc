@@ -1,0 +1,245 @@
+#include "worker/import/import.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <optional>
+
+#include "worker/import/byte_stream.h"
+#include "worker/import/cache.h"
+#include "worker/import/import_columns.h"
+#include "worker/input.h"
+#include "worker/input_files.h"
+
+namespace trestle {
+namespace {
+
+// One of data.train and data.test.
+struct InputSet {
+  bool test = false;
+  std::vector<std::string> patterns;
+  std::vector<Source> sources;
+  bool blocks = true;  // as they are
+};
+
+// Looks at the files of a set.
+void Look(const TextFiles& text, InputSet* set, InputProblems* problems) {
+  for (const std::string& path : FindInputFiles(set->patterns, problems)) {
+    auto source = OpenSource(path, text);
+    if (!source.ok()) {
+      problems->Add(source.status());
+      continue;
+    }
+    const bool blocks =
+        source->kind == SourceKind::kBlocks && source->largest_block <= kMaxBlockRows;
+    set->blocks = set->blocks && blocks;
+    set->sources.push_back(*std::move(source));
+  }
+}
+
+std::string Gigabytes(int64_t bytes) {
+  char text[32];
+  const bool large = bytes >= 1'000'000'000;
+  std::snprintf(text, sizeof(text), large ? "%.1f GB" : "%.1f MB",
+                static_cast<double>(bytes) / (large ? 1e9 : 1e6));
+  return text;
+}
+
+class Preparer {
+ public:
+  Preparer(const ImportSettings& settings, const Data& data, const PrepareOptions& options,
+           FileSystem& fs)
+      : settings_(settings), data_(data), options_(options), fs_(fs), pool_(options.threads) {}
+
+  Result<PreparedInput> Run(const std::vector<InputSet>& sets) {
+    TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(data_.cache()));
+    TRESTLE_ASSIGN_OR_RETURN(const CacheLock lock, CacheLock::Take(data_.cache()));
+    TRESTLE_ASSIGN_OR_RETURN(manifest_, ReadCacheManifest(fs_, data_.cache()));
+    TRESTLE_RETURN_IF_ERROR(RemoveUnlistedParts(fs_, data_.cache(), manifest_));
+    DropOtherSettings();
+    TRESTLE_RETURN_IF_ERROR(DropChanged());
+    TRESTLE_RETURN_IF_ERROR(DecideColumns(sets));
+    for (const InputSet& set : sets) {
+      if (set.blocks) continue;
+      TRESTLE_RETURN_IF_ERROR(Use(set));
+    }
+    for (const InputSet& set : sets) {
+      if (set.blocks) (set.test ? input_.test : input_.train) = set.patterns;
+    }
+    return std::move(input_);
+  }
+
+ private:
+  using Parts = google::protobuf::RepeatedPtrField<CachePart>;
+
+  void DropOtherSettings() {
+    if (google::protobuf::util::MessageDifferencer::Equals(manifest_.settings(), settings_)) return;
+    if (manifest_.parts_size() > 0) Say("the settings of the import changed; it starts again");
+    manifest_.Clear();
+  }
+
+  static Result<bool> IsUnchanged(const CacheSource& entry) {
+    Source now;
+    now.path = entry.path();
+    if (!StatSource(&now).ok() || now.bytes != entry.bytes()) return false;
+    if (now.modified_ns == entry.modified_ns()) return true;
+    TRESTLE_ASSIGN_OR_RETURN(const auto stream, OpenByteStream(entry.path()));
+    std::string bytes;
+    do {
+      bytes.clear();
+      const Status read = stream->Read(4 << 20, &bytes);
+      if (!read.ok()) return false;  // and whoever needs the file tells why
+    } while (!bytes.empty());
+    return stream->Xxh3_128() == entry.xxh3_128();
+  }
+
+  Status DropChanged() {
+    Parts kept;
+    for (const CachePart& part : manifest_.parts()) {
+      bool unchanged = true;
+      for (const CacheSource& source : part.sources()) {
+        TRESTLE_ASSIGN_OR_RETURN(const bool same, IsUnchanged(source));
+        unchanged = unchanged && same;
+        if (!same) Say(source.path() + " is not as it was imported");
+      }
+      if (unchanged) *kept.Add() = part;
+    }
+    manifest_.mutable_parts()->Swap(&kept);
+    if (manifest_.parts().empty()) manifest_.clear_columns();  // decided afresh
+    return {};
+  }
+
+  Status DecideColumns(const std::vector<InputSet>& sets) {
+    if (manifest_.columns_size() > 0) return {};
+    std::vector<Source> all;
+    for (const InputSet& set : sets) {
+      if (!set.blocks) all.insert(all.end(), set.sources.begin(), set.sources.end());
+    }
+    TRESTLE_RETURN_IF_ERROR(CheckColumns(settings_.columns(), all));
+    TRESTLE_ASSIGN_OR_RETURN(*manifest_.mutable_columns(), DecideKinds(settings_, all.front()));
+    manifest_.set_format(kCacheFormat);
+    *manifest_.mutable_settings() = settings_;
+    return {};
+  }
+
+  // Takes the parts of the set, and imports what is in none.
+  Status Use(const InputSet& set) {
+    std::map<std::string, const Source*> wanted;
+    for (const Source& source : set.sources) wanted[source.path] = &source;
+    for (const CachePart& part : manifest_.parts()) {
+      const bool all =
+          std::all_of(part.sources().begin(), part.sources().end(),
+                      [&](const CacheSource& source) { return wanted.contains(source.path()); });
+      if (part.test() != set.test || !all) continue;
+      for (const CacheSource& source : part.sources()) wanted.erase(source.path());
+      Take(part);
+    }
+    std::vector<Source> missing;
+    for (const Source& source : set.sources) {
+      if (wanted.contains(source.path)) missing.push_back(source);
+    }
+    if (missing.empty()) return {};
+    TRESTLE_ASSIGN_OR_RETURN(const CachePart part, Import(set, std::move(missing)));
+    Take(part);
+    ++input_.imported;
+    return {};
+  }
+
+  Result<CachePart> Import(const InputSet& set, std::vector<Source> sources) {
+    TRESTLE_RETURN_IF_ERROR(CheckColumns(manifest_.columns(), sources));
+    int64_t bytes = 0;
+    int number = 1;
+    for (const Source& source : sources) bytes += source.bytes;
+    for (const CachePart& part : manifest_.parts()) number = std::max(number, part.number() + 1);
+    Say("importing " + std::to_string(sources.size()) + (sources.size() == 1 ? " file" : " files") +
+        " of data." + (set.test ? "test" : "train") + ", " + Gigabytes(bytes) + ", into " +
+        data_.cache());
+    PartRequest request;
+    request.sources = std::move(sources);
+    request.settings = &settings_;
+    request.columns = &manifest_.columns();
+    request.holdout = set.test ? 0 : settings_.holdout();
+    request.folder = PartFolder(data_.cache(), number);
+    request.memory_bytes = options_.memory_bytes;
+    request.progress = options_.progress;
+    // Parts of an earlier manifest that are not in this one go before their number is used again.
+    TRESTLE_RETURN_IF_ERROR(WriteCacheManifest(fs_, data_.cache(), manifest_));
+    TRESTLE_RETURN_IF_ERROR(RemoveUnlistedParts(fs_, data_.cache(), manifest_));
+    TRESTLE_ASSIGN_OR_RETURN(CachePart part, ImportPart(fs_, request, pool_));
+    part.set_number(number);
+    part.set_test(set.test);
+    TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(data_.cache()));
+    *manifest_.add_parts() = part;
+    TRESTLE_RETURN_IF_ERROR(WriteCacheManifest(fs_, data_.cache(), manifest_));
+    return part;
+  }
+
+  void Take(const CachePart& part) {
+    for (const CacheFile& file : part.files()) {
+      auto& files = part.test() || file.holdout() ? input_.test : input_.train;
+      files.push_back(PartFolder(data_.cache(), part.number()) + "/" + file.name());
+    }
+    input_.parts.push_back(part);
+  }
+
+  void Say(const std::string& text) const {
+    if (options_.say) options_.say(text);
+  }
+
+  const ImportSettings& settings_;
+  const Data& data_;
+  const PrepareOptions& options_;
+  FileSystem& fs_;
+  ThreadPool pool_;
+  CacheManifest manifest_;
+  PreparedInput input_;
+};
+
+}  // namespace
+
+Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
+                                   const PrepareOptions& options, FileSystem& fs) {
+  std::vector<InputSet> sets;
+  if (options.train || data.holdout() > 0) {
+    sets.push_back({false, {data.train().begin(), data.train().end()}, {}, true});
+  }
+  if (data.test_size() > 0)
+    sets.push_back({true, {data.test().begin(), data.test().end()}, {}, true});
+  const Result<ImportSettings> settings = SettingsOf(schema, data);
+  InputProblems problems;
+  bool blocks = true;
+  for (InputSet& set : sets) {
+    Look(data.text(), &set, &problems);
+    set.blocks = set.blocks && !(settings.ok() && NeedsImport(*settings));
+    blocks = blocks && set.blocks;
+  }
+  if (!blocks) {
+    TRESTLE_RETURN_IF_ERROR(settings.status());
+    TRESTLE_RETURN_IF_ERROR(problems.ToStatus());
+    return Preparer(*settings, data, options, fs).Run(sets);
+  }
+  PreparedInput input;  // whoever opens them tells what is wrong with them, and with their columns
+  for (const InputSet& set : sets) (set.test ? input.test : input.train) = set.patterns;
+  return input;
+}
+
+Status CheckRejected(const PreparedInput& input, const Data& data) {
+  int64_t rejected = 0;
+  std::string first, where;
+  for (const CachePart& part : input.parts) {
+    for (const CacheSource& source : part.sources()) rejected += source.rejected();
+    if (part.first_reject().empty()) continue;
+    if (first.empty()) first = part.first_reject();
+    where +=
+        (where.empty() ? "" : ", ") + PartFolder(data.cache(), part.number()) + "/rejected.tsv";
+  }
+  if (rejected <= data.max_bad_rows()) return {};
+  return {
+      StatusCode::kInvalidData,
+      std::to_string(rejected) + " rows were rejected by the import, data.max_bad_rows allows " +
+          std::to_string(data.max_bad_rows()) + "; the first: " + first + " (see " + where + ")"};
+}
+
+}  // namespace trestle

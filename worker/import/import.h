@@ -1,0 +1,48 @@
+// PrepareInput: from the files that a config names to files of blocks that a Dataset opens.
+//
+// Files that hold blocks already are taken as they are. Otherwise all files of data.train, or of
+// data.test, come from the cache: what it lacks is imported first (import_part.h), as a further
+// part. A part of the cache is used if all its sources are named and unchanged: of the same size
+// and time, or else of the same bytes. Parts of other settings, or whose sources changed, are
+// removed.
+//
+// Thread safety: one thread. Collective: no; one rank does it. Two processes that prepare one cache
+// wait for each other.
+// Errors: kNotFound, kInvalidData, all at once, as a Dataset's; kInvalidData if more rows were
+// rejected than data.max_bad_rows; kIoError, kCorrupt.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/filesystem.h"
+#include "base/status.h"
+#include "worker/import/import_part.h"
+#include "worker/schema.h"
+
+namespace trestle {
+
+struct PrepareOptions {
+  bool train = true;  // else data.test alone, as `eval` does
+  int threads = 1;
+  int64_t memory_bytes = int64_t{1} << 30;
+  // A part begins: "importing 3 files, 1.2 GB, into data/cache/x".
+  std::function<void(const std::string&)> say;
+  std::function<void(const ImportProgress&)> progress;
+};
+
+struct PreparedInput {
+  std::vector<std::string> train, test;  // patterns for OpenDataset
+  std::vector<CachePart> parts;          // of the cache that are used
+  int64_t imported = 0;                  // parts, of them, that are new
+};
+
+Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
+                                   const PrepareOptions& options, FileSystem& fs);
+
+// Why rows that were rejected stop a run, if they do.
+Status CheckRejected(const PreparedInput& input, const Data& data);
+
+}  // namespace trestle
