@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/atomic_file.h"
 #include "worker/import/file_syncer.h"
 #include "worker/import/scatter.h"
 #include "worker/import/source_chunks.h"
