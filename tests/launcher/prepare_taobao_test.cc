@@ -339,6 +339,23 @@ TEST(PrepareTaobao, MissingFilesAndProgramsAreNamedWithTheirCure) {
   EXPECT_EQ(Prepare(options).ToString(), "--memory: at least 512MB");
 }
 
+TEST(PrepareTaobao, TheConfigsTrainOnWhatItWrites) {
+  const TempDir out, runs;
+  ASSERT_TRUE(Prepare(Options(out)).ok());
+  for (const std::string model : {"base", "din"}) {
+    const ProcessResult result = RunCommand(
+        {{std::string(TRESTLE_BINARY_DIR) + "/bin/trestle", "train",
+          std::string(TRESTLE_SOURCE_DIR) + "/configs/taobao_" + model + ".textproto", "--set",
+          "data.train=" + out.Join("train/*.parquet"), "--set",
+          "data.test=" + out.Join("test/*.parquet"), "--set", "checkpoint.dir=" + runs.Join(model)},
+         {},
+         ""});
+    EXPECT_EQ(result.exit_code, 0) << result.output;
+    EXPECT_THAT(result.output, HasSubstr("0 rejected"));
+    EXPECT_THAT(result.output, HasSubstr("gauc"));
+  }
+}
+
 TEST(PrepareTaobao, CtrlCEndsDuckDbAndLeavesNothingUnfinished) {
   const TempDir raw, out;
   TaobaoSettings settings;
