@@ -20,7 +20,7 @@ CREATE MACRO test_second() AS first_second() + 7 * 86400;
 CREATE MACRO last_second() AS first_second() + 8 * 86400 - 1;
 
 CREATE MACRO number(value) AS coalesce(value, -1)::INTEGER;
-CREATE MACRO bucket_of(user) AS user % getvariable('buckets');
+CREATE MACRO bucket_of(user) AS abs(coalesce(user, 0)) % getvariable('buckets');
 -- A place for an impression that has nothing to do with what it is: the same in every version of DuckDB.
 CREATE MACRO place_of(user, time_stamp, adgroup_id, pid) AS
   md5_number_lower(concat_ws(',', user, time_stamp, adgroup_id, pid));
@@ -45,7 +45,7 @@ COPY (
 SELECT count(*) FILTER (time_stamp BETWEEN first_second() AND test_second() - 1),
        count(*) FILTER (time_stamp BETWEEN test_second() AND last_second()),
        count(*) FILTER (time_stamp NOT BETWEEN first_second() AND last_second()),
-       count(*) FILTER (clk NOT IN (0, 1) OR clk + nonclk <> 1 OR clk IS NULL OR user IS NULL)
+       count(*) FILTER (clk NOT IN (0, 1) OR clk + nonclk <> 1 OR clk + nonclk + user + time_stamp + adgroup_id IS NULL)
 FROM impressions();
 
 -- STEP spread: the logs into buckets of users ------------------------------------------------------------
@@ -155,7 +155,7 @@ COPY (
 ) TO (work('slices/' || getvariable('bucket'))) (FORMAT parquet, PARTITION_BY (slice));
 
 SELECT count(*), count(*) FILTER (seen IS NULL), (SELECT count(*) FROM behaviours),
-       (SELECT count(*) FROM bucket_files(getvariable('behaviours')) WHERE time_stamp <= 0),
+       (SELECT count(*) FROM bucket_files(getvariable('behaviours')) WHERE (time_stamp > 0) IS NOT true),
        count(*) FILTER (user NOT IN (SELECT userid FROM read_parquet(work('profiles.parquet')))),
        count(*) FILTER (adgroup_id NOT IN (SELECT adgroup_id FROM read_parquet(work('ads.parquet'))))
 FROM seen;

@@ -125,9 +125,10 @@ class Preparation {
     counts_.test_rows = row[1];
     counts_.outside = row[2];
     if (row[3] != 0) {
-      return {StatusCode::kInvalidData,
-              options_.raw + "/raw_sample.csv: in " + std::to_string(row[3]) +
-                  " rows clk and nonclk are not 0 and 1 or 1 and 0, or user is missing"};
+      return {
+          StatusCode::kInvalidData,
+          options_.raw + "/raw_sample.csv: in " + std::to_string(row[3]) +
+              " rows clk and nonclk are not 0 and 1 or 1 and 0, or an id or the time is missing"};
     }
     if (row[0] == 0) {
       return {StatusCode::kInvalidData,

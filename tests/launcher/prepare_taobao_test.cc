@@ -160,7 +160,10 @@ TEST(PrepareTaobao, HandMadeRowsShowWhatStrictlyBeforeMeans) {
             "1,1494000050,ipv,30,40\n"
             "1,1494000100,cart,31,41\n"
             "1,1494000050,ipv,30,40\n"  // twice, and counts twice
-            "1,-5,pv,99,99\n"           // no time
+            "-4,1494000050,pv,99,99\n"  // of nobody in the samples
+            ",1494000050,pv,99,99\n"
+            "1,,pv,99,99\n"    // no time
+            "1,-5,pv,99,99\n"  // no time
             "1,1494600000,buy,32,\n"
             "3,1494000050,hug,50,60\n");
   PrepareTaobaoOptions options = Options(out);
@@ -180,9 +183,9 @@ TEST(PrepareTaobao, HandMadeRowsShowWhatStrictlyBeforeMeans) {
                 "0,1,7,430539_1007,1494604800,70,71,72,-1,19.500000,0,5,2,5,-1,3,0,-1,"
                 "[30 30 31 31 32 ],[40 40 41 41 -1 ],[4 4 2 4 1 ]"}));
   for (const char* count :
-       {"\"train_rows\": 3", "\"test_rows\": 1", "\"clicks\": 1", "\"behaviours\": 6",
+       {"\"train_rows\": 3", "\"test_rows\": 1", "\"clicks\": 1", "\"behaviours\": 8",
         "\"rows_without_history\": 1", "\"rows_without_profile\": 1", "\"rows_without_ad\": 1",
-        "\"left_out_impressions_of_other_days\": 2", "\"left_out_behaviours_without_time\": 1"}) {
+        "\"left_out_impressions_of_other_days\": 2", "\"left_out_behaviours_without_time\": 2"}) {
     EXPECT_THAT(text, HasSubstr(count));
   }
 }
@@ -322,6 +325,8 @@ TEST(PrepareTaobao, MistakesInTheFilesNameFileAndLine) {
   EXPECT_THAT(SaidOf("raw_sample.csv", ",1,0\n", ",1\n"), HasSubstr("/raw_sample.csv: "));
   EXPECT_THAT(SaidOf("raw_sample.csv", ",1,0\n", ",1,1\n"),
               HasSubstr("/raw_sample.csv: in 1 rows clk and nonclk are not 0 and 1"));
+  EXPECT_THAT(SaidOf("raw_sample.csv", ",clk\n", ",clk\n,1494000000,1,p,1,0\n"),
+              HasSubstr("an id or the time is missing"));
   EXPECT_THAT(SaidOf("ad_feature.csv", "price\n", "price\n1,1,1,1,1,1.0\n"),
               HasSubstr("/ad_feature.csv: 1 rows repeat an id that must occur once"));
 }
@@ -337,6 +342,23 @@ TEST(PrepareTaobao, MissingFilesAndProgramsAreNamedWithTheirCure) {
   EXPECT_THAT(Prepare(options).ToString(), HasSubstr("is missing; unpack it: tar -xzf "));
   options.memory = kPrepareLeastMemory - 1;
   EXPECT_EQ(Prepare(options).ToString(), "--memory: at least 512MB");
+}
+
+TEST(PrepareTaobao, TheConfigsTrainOnWhatItWrites) {
+  const TempDir out, runs;
+  ASSERT_TRUE(Prepare(Options(out)).ok());
+  for (const std::string model : {"base", "din"}) {
+    const ProcessResult result = RunCommand(
+        {{std::string(TRESTLE_BINARY_DIR) + "/bin/trestle", "train",
+          std::string(TRESTLE_SOURCE_DIR) + "/configs/taobao_" + model + ".textproto", "--set",
+          "data.train=" + out.Join("train/*.parquet"), "--set",
+          "data.test=" + out.Join("test/*.parquet"), "--set", "checkpoint.dir=" + runs.Join(model)},
+         {},
+         ""});
+    EXPECT_EQ(result.exit_code, 0) << result.output;
+    EXPECT_THAT(result.output, HasSubstr("0 rejected"));
+    EXPECT_THAT(result.output, HasSubstr("gauc"));
+  }
 }
 
 TEST(PrepareTaobao, CtrlCEndsDuckDbAndLeavesNothingUnfinished) {
