@@ -310,6 +310,8 @@ class CommandLine {
     import->add_option("--memory", arguments_.import.memory, "about the most to use")
         ->type_name("SIZE")
         ->capture_default_str();
+    import->add_flag("--key-counts", arguments_.import.key_counts,
+                     "count each table's keys into the cache's key-counts/TABLE.arrow");
   }
 
   void AddCheckpoint() {
