@@ -95,6 +95,8 @@ void AddPrepareImport(CLI::App* prepare, CommandSet* commands) {
   import->add_option("--memory", arguments->import.memory, "about the most to use")
       ->type_name("SIZE")
       ->capture_default_str();
+  import->add_flag("--key-counts", arguments->import.key_counts,
+                   "count each table's keys into the cache's key-counts/TABLE.arrow");
 }
 
 void AddSynthPlant(CLI::App* synth, CommandSet* commands) {

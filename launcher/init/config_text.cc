@@ -188,12 +188,14 @@ class Writer {
 
   void WriteTraining() {
     const int64_t rows = files_.sample->rows_in_file;
-    const int64_t batch = rows < 100'000 ? 256 : rows < 10'000'000 ? 1024 : 4096;
+    const std::string batch = rows < 100'000      ? "256  lanes: 4"
+                              : rows < 10'000'000 ? "1024"
+                                                  : "4096";
     Line("optimizer {");
     Line("  embedding { adagrad { lr: 0.02 } }");
     Line("  dense { adam { lr: 0.001 } }");
     Line("}");
-    Line("batch { rows: " + std::to_string(batch) + " }");
+    Line("batch { rows: " + batch + " }");
     Line("train { epochs: " + std::to_string(rows < 100'000 ? 3 : 1) + "  seed: 1 }",
          rows < 100'000 ? "few rows" : "more epochs overfit, as is known of such models");
   }

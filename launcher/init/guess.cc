@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <iterator>
 #include <map>
+#include <set>
 #include <unordered_map>
 
 #include "base/nearest_name.h"
@@ -112,11 +113,11 @@ class ColumnGuesser {
 
   bool TakeList(char separator) {
     std::unordered_map<std::string, int64_t> items;
+    std::set<size_t> lengths;
     int64_t all = 0, integers = 0;
-    size_t longest = 0;
     for (const std::string& cell : cells_) {
       const auto found = ItemsOf(cell, separator);
-      longest = std::max(longest, found.size());
+      if (!found.empty()) lengths.insert(found.size());
       for (const std::string& item : found) {
         if (item.empty()) return false;
         ++all;
@@ -124,17 +125,16 @@ class ColumnGuesser {
         integers += ParseInteger(item) ? 1 : 0;
       }
     }
-    // Words of titles rarely come again; numbers between separators are no words.
-    const bool repeats = 2 * static_cast<int64_t>(items.size()) < all;
-    const bool text = separator == ' ' || separator == ',';
-    if (longest < 2 || (integers < all && !repeats && text)) return false;
-    if (text && integers < all && 4 * static_cast<int64_t>(items.size()) > all) return false;
+    const bool whole = integers == all;
+    // Words are no items; and "Berlin, Germany" in every row is a text.
+    const bool repeats = 4 * static_cast<int64_t>(items.size()) < all && lengths.size() > 1;
+    if (lengths.empty() || *lengths.rbegin() < 2) return false;
+    if (!whole && (separator == ' ' || (separator == ',' && !repeats))) return false;
     column_.separator = separator;
     column_.dim = DimOf(items.size());
-    const bool whole = integers == all;
     Set(whole ? Guess::kIntegerList : Guess::kStringList,
-        "lists of up to " + std::to_string(longest) + ", " + std::to_string(items.size()) +
-            " different items" +
+        "lists of up to " + std::to_string(*lengths.rbegin()) + ", " +
+            std::to_string(items.size()) + " different items" +
             (p_.in_brackets > 0 ? "" : std::string(", separated by \"") + separator + "\""));
     return true;
   }

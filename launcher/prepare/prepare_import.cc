@@ -9,6 +9,7 @@
 #include "launcher/job_plan.h"
 #include "launcher/prepare/import_lines.h"
 #include "launcher/terminal.h"
+#include "worker/import/key_counts.h"
 
 namespace trestle {
 namespace {
@@ -58,7 +59,13 @@ Status PrepareImport(const LoadedConfig& loaded, const ImportArguments& argument
   lines.End(input);
   for (const CachePart& part : input.parts) PrintPart(part);
   if (input.parts.empty()) std::printf("nothing to import: the files hold blocks already\n");
-  return CheckRejected(input, loaded.config.data());
+  TRESTLE_RETURN_IF_ERROR(CheckRejected(input, loaded.config.data()));
+  if (!arguments.key_counts) return {};
+  const std::string folder = loaded.config.data().cache() + "/key-counts";
+  lines.Say("counting keys into " + folder);
+  ThreadPool pool(options.threads);
+  return WriteKeyCounts(plan.schema, {input.train, plan.TableSeeds()}, folder, options.memory_bytes,
+                        pool, fs);
 }
 
 }  // namespace trestle

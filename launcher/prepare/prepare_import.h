@@ -16,6 +16,7 @@ namespace trestle {
 struct ImportArguments {
   int threads = 0;  // 0: all cores
   std::string memory = "1G";
+  bool key_counts = false;  // also write CACHE/key-counts/TABLE.arrow, of data.train
 };
 
 // "512M", "2G", or bytes; at least 64 MiB. kInvalidConfig otherwise.

@@ -24,6 +24,7 @@
 #include "launcher/job_plan.h"
 #include "tests/support/temp_dir.h"
 #include "worker/import/import.h"
+#include "worker/input.h"
 
 namespace trestle {
 namespace {
@@ -168,6 +169,7 @@ Measured Run(std::vector<std::string> arguments) {
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
+  std::fflush(stdout);  // or the child writes it once more
   const auto start = std::chrono::steady_clock::now();
   const pid_t pid = ::fork();
   CHECK_GE(pid, 0);

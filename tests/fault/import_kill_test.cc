@@ -23,7 +23,7 @@ namespace {
 using Milliseconds = std::chrono::milliseconds;
 
 constexpr int kKills = 20;
-constexpr int kRows = 1'000'000;  // of 40 bytes: several buckets
+constexpr int kRows = 600'000;  // of 40 bytes: several buckets
 
 uint64_t Seed() {
   const char* given = std::getenv("TRESTLE_KILL_SEED");

@@ -26,8 +26,11 @@ int Lines(const std::string& text) {
 
 TEST(CommandLine, HelpEverywhere) {
   const std::vector<std::vector<std::string>> commands = {{},
+                                                          {"init"},
                                                           {"train"},
                                                           {"eval"},
+                                                          {"prepare"},
+                                                          {"prepare", "import"},
                                                           {"doctor"},
                                                           {"config"},
                                                           {"config", "check"},
@@ -45,7 +48,8 @@ TEST(CommandLine, HelpEverywhere) {
     EXPECT_THAT(result.output, HasSubstr("Usage: "));
   }
   const ProcessResult top = Trestle({"--help"});
-  for (const char* name : {"train", "eval", "doctor", "config", "synth", "prepare", "checkpoint", "--version"}) {
+  for (const char* name : {"init", "train", "eval", "doctor", "config", "synth", "prepare",
+                           "checkpoint", "--version"}) {
     EXPECT_THAT(top.output, HasSubstr(name));
   }
 }
@@ -74,7 +78,8 @@ TEST(CommandLine, MistakesAreOneLineThatNamesThemAndTheNearest) {
          "config: unknown command \"chek\"; did you mean \"check\"? See `trestle config --help`");
   expect({"config", "check"},
          "config check: CONFIG is required. See `trestle config check --help`");
-  expect({"checkpoint", "digest", "a", "b"}, "checkpoint digest: unexpected argument \"b\"; See `trestle checkpoint digest --help`");
+  expect({"checkpoint", "digest", "a", "b"},
+         "checkpoint digest: unexpected argument \"b\"; See `trestle checkpoint digest --help`");
   expect({}, "A subcommand is required. See `trestle --help`");
 }
 

@@ -102,7 +102,8 @@ std::string AdsLike(int rows) {
       match = match || item == cate;
       history += (history.empty() ? "" : "|") + std::to_string(item);
     }
-    const std::string click = random() % 100 < (match ? 60u : 8u) ? "1" : "0";
+    const std::string click =
+        random() % 100 < (match ? 20u : 5u) + (cate % 4 == 0 ? 60 : 0) ? "1" : "0";
     const auto or_null = [&](const std::string& cell) { return random() % 10 ? cell : "NULL"; };
     for (const std::string& cell :
          {"imp-" + std::to_string(i),

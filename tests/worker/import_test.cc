@@ -1,10 +1,13 @@
 // From raw files to rows that lanes read.
+#include <arrow/array.h>
+#include <arrow/chunked_array.h>
 #include <arrow/result.h>
 #include <arrow/util/compression.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <random>
 #include <set>
@@ -13,6 +16,8 @@
 #include "base/hash.h"
 #include "tests/support/fault_filesystem.h"
 #include "tests/worker/import_fixture.h"
+#include "worker/block_file.h"
+#include "worker/import/key_counts.h"
 
 namespace trestle {
 namespace {
@@ -370,6 +375,47 @@ TEST_F(ImportTest, FilesWithoutAHeaderAndWithMissingTexts) {
   const LaneRows rows = Rows(MustPrepare().train);
   EXPECT_THAT(rows.numeric, ElementsAre(7, 2));
   EXPECT_THAT(Ids(rows.slots[0]), ElementsAre(StringKey("a", 1000).value, MissingKey(1000).value));
+}
+
+// key, occurrences, samples
+std::vector<std::array<uint64_t, 3>> CountsIn(const std::string& path) {
+  const auto file = OpenBlockFile(path).value();
+  std::vector<std::array<uint64_t, 3>> all;
+  for (size_t b = 0; b < file->block_rows().size(); ++b) {
+    const auto read =
+        file->Read(static_cast<int64_t>(b), {"key", "occurrences", "samples"}).value();
+    const auto& keys = dynamic_cast<const arrow::UInt64Array&>(*read[0]->chunk(0));
+    const auto& occurrences = dynamic_cast<const arrow::Int64Array&>(*read[1]->chunk(0));
+    const auto& samples = dynamic_cast<const arrow::Int64Array&>(*read[2]->chunk(0));
+    for (int64_t i = 0; i < keys.length(); ++i) {
+      all.push_back({keys.Value(i), static_cast<uint64_t>(occurrences.Value(i)),
+                     static_cast<uint64_t>(samples.Value(i))});
+    }
+  }
+  return all;
+}
+
+TEST_F(ImportTest, KeysAreCountedByOccurrencesAndSamples) {
+  std::string text = "y,id,seen\n1,5,5|5|6\n0,6,\n1,5,7\n";
+  for (int i = 0; i < 5000; ++i) text += "0," + std::to_string(100 + i) + ",\n";
+  dir_.Write("in/a.csv", text);
+  Configure(R"(label: "y")", R"(id { columns: "id" } sequence { columns: "seen" like: "id" })");
+  const DatasetOptions files = {MustPrepare().train, Seeds(schema_)};
+  ThreadPool pool(2);
+  const auto count = [&](const std::string& folder, int64_t memory) {
+    const Status written =
+        WriteKeyCounts(schema_, files, dir_.Join(folder), memory, pool, FileSystem::Local());
+    EXPECT_TRUE(written.ok()) << written.ToString();
+    return CountsIn(dir_.Join(folder) + "/id.arrow");
+  };
+  auto once = count("once", 1 << 30);
+  ASSERT_EQ(once.size(), 5003u);
+  EXPECT_THAT(once[0], ElementsAre(5, 4, 2));
+  EXPECT_THAT(once[1], ElementsAre(6, 2, 2));
+  EXPECT_THAT(once[2], ElementsAre(7, 1, 1));
+  auto passes = count("passes", 1);  // at most 1,024 keys at a time
+  std::sort(passes.begin(), passes.end());
+  EXPECT_EQ(passes, once);
 }
 
 // Damage that a reader can see: each such row is in the reject file, and all others are unchanged.
