@@ -56,21 +56,19 @@ class LocalFile final : public WritableFile {
   // system find fresh pages for all of it. Other filesystems than a disk's may not know it: Sync
   // does it all then.
   Status SendOut() {
-    const auto range = [this](unsigned flags) {
-      return ::sync_file_range(fd_, on_disk_, sent_ - on_disk_, flags) == 0;
+    // An error that it tells here a Sync might not tell again.
+    const auto range = [this](unsigned flags) -> Status {
+      if (::sync_file_range(fd_, on_disk_, sent_ - on_disk_, flags) == 0) return {};
+      const bool unknown = errno == ESPIPE || errno == EINVAL || errno == ENOSYS;
+      return unknown ? Status() : SystemError("cannot write", path_);
     };
     if (sent_ > on_disk_) {
-      const bool done = range(SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                              SYNC_FILE_RANGE_WAIT_AFTER);
-      // It has told this error now, so that a Sync would not tell it again.
-      if (!done && errno != ESPIPE && errno != EINVAL && errno != ENOSYS) {
-        return SystemError("cannot write", path_);
-      }
+      TRESTLE_RETURN_IF_ERROR(range(SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                    SYNC_FILE_RANGE_WAIT_AFTER));
       (void)::posix_fadvise(fd_, on_disk_, sent_ - on_disk_, POSIX_FADV_DONTNEED);
     }
     on_disk_ = std::exchange(sent_, end_);
-    range(SYNC_FILE_RANGE_WRITE);
-    return {};
+    return range(SYNC_FILE_RANGE_WRITE);
   }
 
   int fd_;

@@ -24,9 +24,10 @@ Result<std::unique_ptr<PreparedFolder>> PreparedFolder::Open(FileSystem& fs,
                                                              const std::string& path, bool force) {
   std::unique_ptr<PreparedFolder> folder(
       new PreparedFolder(fs, std::filesystem::absolute(path).lexically_normal().string()));
-  TRESTLE_RETURN_IF_ERROR(fs.MakeDirectories(path));
+  TRESTLE_RETURN_IF_ERROR(MakeDurableDirectories(fs, path));
   TRESTLE_RETURN_IF_ERROR(folder->CheckWhatIsThere(force));
   TRESTLE_ASSIGN_OR_RETURN(folder->lock_, RunLock::Take(fs, path, "choose another folder"));
+  TRESTLE_RETURN_IF_ERROR(folder->CheckWhatIsThere(force));  // another may just have finished
   TRESTLE_RETURN_IF_ERROR(folder->RemoveEarlier());
   for (const char* name : {"train", "test", "scratch"}) {
     TRESTLE_RETURN_IF_ERROR(fs.MakeDirectories(folder->Work(name)));
@@ -46,8 +47,10 @@ std::string PreparedFolder::Work(const std::string& name) const {
 Status PreparedFolder::CheckWhatIsThere(bool force) {
   TRESTLE_ASSIGN_OR_RETURN(const auto names, fs_.List(path_));
   const std::string ours[] = {"train", "test", kUnfinished, "lock", std::string(kPreparedName)};
+  // The lock is there before anything else: without it the others are somebody's own.
+  const bool locked = std::ranges::count(names, "lock") > 0;
   for (const std::string& name : names) {
-    if (std::ranges::count(ours, name) > 0) continue;
+    if (locked && std::ranges::count(ours, name) > 0) continue;
     return {StatusCode::kInvalidConfig,
             path_ + " holds other files (" + name + "): choose a new folder, or an empty one"};
   }
@@ -87,6 +90,7 @@ Status PreparedFolder::Finish(std::string_view json) {
     TRESTLE_RETURN_IF_ERROR(SyncFiles(split));
     TRESTLE_RETURN_IF_ERROR(fs_.Rename(Work(split), path_ + "/" + split));
   }
+  TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(path_));
   TRESTLE_RETURN_IF_ERROR(WriteFileAtomically(fs_, path_ + "/" + std::string(kPreparedName), json));
   finished_ = true;
   return RemoveAll(Work(""));

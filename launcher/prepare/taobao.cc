@@ -161,7 +161,7 @@ class Preparation {
       if (row[i] == 0) continue;
       return {StatusCode::kInvalidData, options_.raw + "/" + files[i] + ": " +
                                             std::to_string(row[i]) +
-                                            " rows repeat an id that must occur once"};
+                                            " rows repeat or lack the id that must occur once"};
     }
     if (!fs_.Exists(folder_.Work("scratch/behaviours"))) {
       return {StatusCode::kInvalidData, options_.raw + "/behavior_log.csv: holds no behaviours"};
@@ -294,6 +294,11 @@ Status PrepareTaobao(FileSystem& fs, const PrepareTaobaoOptions& options, std::o
                      std::ostream& progress) {
   if (options.memory < kPrepareLeastMemory) {
     return {StatusCode::kInvalidConfig, "--memory: at least 512MB"};
+  }
+  for (const std::string& folder : {options.raw, options.out}) {
+    if (folder.find_first_of("*?[") == std::string::npos) continue;
+    return {StatusCode::kInvalidConfig,
+            folder + ": DuckDB takes *, ? and [ for patterns; use a folder without them"};
   }
   for (const RawFile& file : kRawFiles) {
     TRESTLE_RETURN_IF_ERROR(CheckRawFile(fs, options.raw, file));

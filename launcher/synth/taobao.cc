@@ -23,7 +23,21 @@ constexpr int64_t kPieceAds = 4096;
 constexpr std::string_view kNames[] = {"raw_sample.csv", "ad_feature.csv", "user_profile.csv",
                                        "behavior_log.csv", "oracle.csv"};
 
+constexpr std::string_view kOracle = kNames[4];
+
 bool IsTaobaoName(const std::string& name) { return std::ranges::count(kNames, name) > 0; }
+
+// Alibaba's own files have the same names: only those beside an oracle are ours to replace.
+Status CheckFolder(FileSystem& fs, const std::string& folder) {
+  const auto is_there = [&](std::string_view name) {
+    return fs.Exists(folder + "/" + std::string(name));
+  };
+  const auto found = std::ranges::find_if(kNames, is_there);
+  if (found == std::end(kNames) || is_there(kOracle)) return {};
+  return {StatusCode::kInvalidConfig, folder + " holds " + std::string(*found) +
+                                          " and no " + std::string(kOracle) +
+                                          ", so synth did not write it: choose another folder"};
+}
 
 Status CheckSettings(const TaobaoSettings& s) {
   const auto check = [](const char* flag, int64_t value, int64_t low, int64_t high) -> Status {
@@ -165,6 +179,7 @@ Result<TaobaoReport> WriteTaobao(FileSystem& fs, const TaobaoSettings& settings,
                                  const std::string& folder, ThreadPool& pool) {
   TRESTLE_RETURN_IF_ERROR(CheckSettings(settings));
   OutputFolder files(fs, folder, IsTaobaoName);
+  TRESTLE_RETURN_IF_ERROR(CheckFolder(fs, folder));
   TRESTLE_RETURN_IF_ERROR(files.Open());
   const TaobaoModel model(settings);
   Totals totals;

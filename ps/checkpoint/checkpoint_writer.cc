@@ -61,9 +61,10 @@ struct CheckpointWriter::InFlight {
 
   // Waits for the files, and adds what this rank knows.
   Status Collect(RankPart* part) {
+    // First of all: what fails here must not leave a thread that writes on.
+    const auto written = failure.ok() ? files->Join() : Result<Manifest>(failure);
     *part->mutable_manifest() = manifest;
     TRESTLE_RETURN_IF_ERROR(failure);
-    const auto written = files->Join();
     part->set_snapshot_peak_bytes(files->memory().peak());
     part->set_waited_seconds(Seconds(files->memory().waited()));
     TRESTLE_RETURN_IF_ERROR(written.status());

@@ -283,6 +283,7 @@ TEST(PrepareTaobao, ACompleteFolderIsPreparedAnewOnlyByForce) {
 
 TEST(PrepareTaobao, WhatAKilledCallLeftIsRemovedAndOtherFilesAreNot) {
   const TempDir out;
+  out.Write("lock", "of the killed call");
   out.Write("unfinished/scratch/behaviours/bucket=0/x.parquet", "half a file");
   out.Write("train/part-00000.parquet", "its test/ was never renamed");
   ASSERT_TRUE(Prepare(Options(out)).ok());
@@ -292,6 +293,18 @@ TEST(PrepareTaobao, WhatAKilledCallLeftIsRemovedAndOtherFilesAreNot) {
   home.Write("thesis.tex", "");
   EXPECT_THAT(Prepare(Options(home)).ToString(), HasSubstr("holds other files (thesis.tex)"));
   EXPECT_TRUE(Local().Exists(home.Join("thesis.tex")));
+
+  const TempDir data;  // another program's
+  data.Write("train/mine.parquet", "");
+  EXPECT_THAT(Prepare(Options(data)).ToString(), HasSubstr("holds other files (train)"));
+  EXPECT_TRUE(Local().Exists(data.Join("train/mine.parquet")));
+}
+
+TEST(PrepareTaobao, FoldersThatDuckDbTakesForPatternsAreRefused) {
+  const TempDir dir;
+  PrepareTaobaoOptions options = Options(dir);
+  options.out = dir.Join("run[1]");
+  EXPECT_THAT(Prepare(options).ToString(), HasSubstr("use a folder without them"));
 }
 
 // What prepare says of copies of the raw files, in one of which `from` became `to` once.
@@ -328,7 +341,7 @@ TEST(PrepareTaobao, MistakesInTheFilesNameFileAndLine) {
   EXPECT_THAT(SaidOf("raw_sample.csv", ",clk\n", ",clk\n,1494000000,1,p,1,0\n"),
               HasSubstr("an id or the time is missing"));
   EXPECT_THAT(SaidOf("ad_feature.csv", "price\n", "price\n1,1,1,1,1,1.0\n"),
-              HasSubstr("/ad_feature.csv: 1 rows repeat an id that must occur once"));
+              HasSubstr("/ad_feature.csv: 1 rows repeat or lack the id that must occur once"));
 }
 
 TEST(PrepareTaobao, MissingFilesAndProgramsAreNamedWithTheirCure) {

@@ -201,5 +201,15 @@ TEST(TaobaoSynth, ReplacesItsOwnFilesAndRefusesSettingsOutOfRange) {
             "synth taobao: --rows 3 is out of range; allowed: 10 to 10000000000");
 }
 
+TEST(TaobaoSynth, DoesNotReplaceAlibabasOwnFiles) {
+  const TempDir dir;
+  dir.Write("raw_sample.csv", "as published");
+  ThreadPool pool(1);
+  EXPECT_EQ(WriteTaobao(FileSystem::Local(), Small(1000), dir.path(), pool).status().ToString(),
+            dir.path() + " holds raw_sample.csv and no oracle.csv, so synth did not write it: "
+                         "choose another folder");
+  EXPECT_EQ(FileSystem::Local().Read(dir.Join("raw_sample.csv")).value(), "as published");
+}
+
 }  // namespace
 }  // namespace trestle
