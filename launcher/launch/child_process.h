@@ -1,8 +1,8 @@
-// ChildProcess: a program that `trestle launch` runs and answers for. It gets a session of its own,
-// so that a Ctrl-C of the terminal reaches it only through its supervisor, and so that everything
-// it started can be found and ended with it: mpirun moves its ranks to process groups of their own,
-// but out of its session only a daemon goes. When the supervisor itself is killed, the kernel sends
-// the child SIGTERM.
+// ChildProcess: a program that `trestle launch` or `prepare` runs and answers for. It gets a
+// session of its own, so that a Ctrl-C of the terminal reaches it only through its supervisor, and
+// so that everything it started can be found and ended with it: mpirun moves its ranks to process
+// groups of their own, but out of its session only a daemon goes. When the supervisor itself is
+// killed, the kernel sends the child SIGTERM.
 //
 // Thread safety: one thread, the one that started it (the kernel watches that thread, not the
 // process). Ownership: one that is destroyed while it runs is killed with its whole session.

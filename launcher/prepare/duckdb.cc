@@ -15,7 +15,6 @@
 #include <utility>
 
 #include "launcher/launch/child_process.h"
-#include "launcher/launch/signal_queue.h"
 
 namespace trestle {
 namespace {
@@ -181,11 +180,10 @@ Result<DuckDb> DuckDb::Find(const std::string& given) {
 
 Status DuckDb::Run(FileSystem& fs, const std::vector<SqlJob>& jobs, int at_once,
                    const std::function<Status(size_t, const Rows&)>& done) const {
-  SignalQueue signals;
   Jobs all(fs, program_, jobs);  // its end ends what runs
   while (!all.AllDone()) {
     TRESTLE_RETURN_IF_ERROR(all.StartUpTo(at_once));
-    TRESTLE_RETURN_IF_ERROR(all.Wait(signals, done));
+    TRESTLE_RETURN_IF_ERROR(all.Wait(*signals_, done));
   }
   return {};
 }

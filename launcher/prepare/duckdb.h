@@ -1,6 +1,6 @@
 // DuckDb: the program `duckdb` as a worker. It runs SQL scripts, several at a time, each in a
 // process of its own; Ctrl-C, SIGTERM and SIGUSR2 end them all, and so does the end of this
-// process.
+// process. While a DuckDb lives, these signals wait for the next Run where none is going on.
 //
 // Thread safety: one thread, the only one of its process (SignalQueue). Collective: no.
 // Errors: kNotFound if there is no such program; kInterrupted; else what DuckDB said, in one line:
@@ -9,11 +9,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/filesystem.h"
 #include "base/status.h"
+#include "launcher/launch/signal_queue.h"
 
 namespace trestle {
 
@@ -36,8 +38,10 @@ class DuckDb {
   const std::string& program() const { return program_; }
 
  private:
-  explicit DuckDb(std::string program) : program_(std::move(program)) {}
+  explicit DuckDb(std::string program)
+      : program_(std::move(program)), signals_(std::make_unique<SignalQueue>()) {}
   std::string program_;
+  std::unique_ptr<SignalQueue> signals_;
 };
 
 // What DuckDB's message says, in one line: the error itself and the file it is about.

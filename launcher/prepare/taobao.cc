@@ -56,11 +56,11 @@ struct Counts {
 
 class Preparation {
  public:
-  Preparation(FileSystem& fs, const PrepareTaobaoOptions& options, DuckDb duckdb,
+  Preparation(FileSystem& fs, const PrepareTaobaoOptions& options, const DuckDb& duckdb,
               PreparedFolder& folder, std::ostream& progress)
       : fs_(fs),
         options_(options),
-        duckdb_(std::move(duckdb)),
+        duckdb_(duckdb),
         folder_(folder),
         progress_(progress),
         steps_(TaobaoSql()) {}
@@ -262,7 +262,7 @@ class Preparation {
 
   FileSystem& fs_;
   const PrepareTaobaoOptions& options_;
-  const DuckDb duckdb_;
+  const DuckDb& duckdb_;
   PreparedFolder& folder_;
   std::ostream& progress_;
   const SqlSteps steps_;
@@ -303,13 +303,14 @@ Status PrepareTaobao(FileSystem& fs, const PrepareTaobaoOptions& options, std::o
   for (const RawFile& file : kRawFiles) {
     TRESTLE_RETURN_IF_ERROR(CheckRawFile(fs, options.raw, file));
   }
-  TRESTLE_ASSIGN_OR_RETURN(DuckDb duckdb, DuckDb::Find(options.duckdb));
+  // Before the folder, so that a signal cannot end this process until that is cleared up.
+  TRESTLE_ASSIGN_OR_RETURN(const DuckDb duckdb, DuckDb::Find(options.duckdb));
   TRESTLE_ASSIGN_OR_RETURN(const auto folder, PreparedFolder::Open(fs, options.out, options.force));
   if (folder->begins_anew()) {
     progress << "prepare: " << options.out
              << ": begins anew; what an earlier call left is removed\n";
   }
-  Preparation preparation(fs, options, std::move(duckdb), *folder, progress);
+  Preparation preparation(fs, options, duckdb, *folder, progress);
   TRESTLE_ASSIGN_OR_RETURN(const Counts counts, preparation.Run());
   const nlohmann::ordered_json json = ToJson(counts, options.in_time_order);
   TRESTLE_RETURN_IF_ERROR(folder->Finish(json.dump(1) + "\n"));
