@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/import/source.h"
+
 namespace trestle {
 namespace {
 
@@ -72,6 +74,7 @@ Result<JobPlan> MakeJobPlan(const LoadedConfig& loaded) {
   plan.schema = *std::move(schema);
 
   Mistakes mistakes;
+  mistakes.Add(CheckText(config.data().text()));
   CheckTableNames(config, plan.schema, &mistakes);
   for (TableColumn& column : plan.schema.tables) {
     auto spec = MakeTableSpec(TableSettings(config, column), plan.seed);

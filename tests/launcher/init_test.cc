@@ -60,19 +60,19 @@ std::string MovieLensLike(int rows) {
           std::to_string(movie + 1),
           std::to_string(rating).substr(0, 3),
           std::to_string(964'982'703 + random() % 90'000'000),
-          "\"Movie, The " + std::to_string(movie) + " (" + std::to_string(1950 + movie % 60) +
-              ")\"",
+          std::string("\"Movie, The ") + std::to_string(movie) + std::string(" (") +
+              std::to_string(1950 + movie % 60) + ")\"",
           list,
           blank(std::to_string(1950 + movie % 60)),
           blank(user % 2 ? "M" : "F"),
           blank(std::to_string(18 + user % 50)),
-          "\"exec \"\"" + std::to_string(user % 20) + "\"\"\"",
+          std::string("\"exec \"\"") + std::to_string(user % 20) + "\"\"\"",
           std::to_string(10'000 + user % 77),
-          "City " + std::to_string(user % 30),
+          std::string("City ") + std::to_string(user % 30),
           user % 3 ? std::string("phone") : std::string("tv"),
-          "I thought that number " + std::to_string(random()) +
+          std::string("I thought that number ") + std::to_string(random()) +
               " was a very good movie to see again",
-          blank(std::to_string(1 + movie % 9) + "." + std::to_string(movie % 10)),
+          blank(std::to_string(1 + movie % 9) + std::string(".") + std::to_string(movie % 10)),
           std::to_string(80 + movie % 60),
           std::to_string((movie + 1) * (movie + 1) * 7),
           std::string("en"),
@@ -106,11 +106,11 @@ std::string AdsLike(int rows) {
         random() % 100 < (match ? 20u : 5u) + (cate % 4 == 0 ? 60 : 0) ? "1" : "0";
     const auto or_null = [&](const std::string& cell) { return random() % 10 ? cell : "NULL"; };
     for (const std::string& cell :
-         {"imp-" + std::to_string(i),
+         {std::string("imp-") + std::to_string(i),
           click,
-          "2017-05-0" + std::to_string(1 + random() % 8) + " 12:3" + std::to_string(random() % 10) +
-              ":00",
-          "u" + std::to_string(user),
+          std::string("2017-05-0") + std::to_string(1 + random() % 8) + std::string(" 12:3") +
+              std::to_string(random() % 10) + ":00",
+          std::string("u") + std::to_string(user),
           std::to_string(ad),
           std::to_string(cate),
           or_null(std::to_string(ad % 50)),
@@ -123,7 +123,7 @@ std::string AdsLike(int rows) {
           std::string(""),
           history,
           std::to_string(random() % 5),
-          or_null("0." + std::to_string(1 + random() % 90)),
+          or_null(std::string("0.") + std::to_string(1 + random() % 90)),
           std::to_string(random() % 7),
           std::to_string(ad % 33),
           click}) {
@@ -198,12 +198,12 @@ TEST_F(Init, FilesWithoutAHeaderAndOtherFormats) {
   std::mt19937 random(3);
   for (int i = 0; i < 3000; ++i) {
     const std::string y = std::to_string(i % 2), id = std::to_string(random() % 50);
-    plain += y + "," + id + "," + std::to_string(i % 9) + "\n";
+    plain += y + "," + id + std::string(",") + std::to_string(i % 9) + "\n";
     criteo += y;
     for (int c = 0; c < 13; ++c)
       criteo += "\t" + (random() % 4 ? std::to_string(random() % 900) : "");
     for (int c = 0; c < 26; ++c)
-      criteo += "\t" + (random() % 9 ? "68fd1e6" + std::to_string(random() % 9) : "");
+      criteo += "\t" + (random() % 9 ? std::string("68fd1e6") + std::to_string(random() % 9) : "");
     criteo += "\n";
     json += "{\"y\": " + y + ", \"id\": \"a" + id + "\", \"tags\": [" + id + ", 7]}\n";
   }

@@ -61,7 +61,7 @@ TEST_F(PrepareImportCommand, BadRowsStopItUnlessTheyAreAllowed) {
 TEST_F(PrepareImportCommand, MistakesOfTheConfigAreCode2) {
   const ProcessResult text = Import("y,id,x\n", {"--set", "data.text.delimiter=ab"});
   EXPECT_EQ(text.exit_code, 2) << text.output;
-  EXPECT_THAT(text.output, HasSubstr("data.text.delimiter: \"ab\" is not one byte"));
+  EXPECT_THAT(text.output, HasSubstr("--set data.text.delimiter=ab: data.text.delimiter: \"ab\" is not one byte"));
   const ProcessResult both =
       Import("y,id,x\n", {"--set", "data.holdout=0.1", "--set", "data.test=[b.csv]"});
   EXPECT_EQ(both.exit_code, 2) << both.output;

@@ -46,7 +46,8 @@ TEST(ImportFields, WhatIsQuotedComesBack) {
       for (size_t n = random() % 6; n > 0; --n) fields[i] += "a,\"\n "[random() % 5];
       std::string doubled;
       for (const char c : fields[i]) doubled += c == '"' ? std::string("\"\"") : std::string(1, c);
-      record += (i ? "," : "") + ("\"" + doubled + "\"");
+      record += i ? ",\"" : "\"";
+      record += doubled + "\"";
     }
     EXPECT_EQ(Split(record), fields) << record;
   }
@@ -133,7 +134,7 @@ std::string List(CellKind kind, std::string_view cell) {
   std::string reason;
   if (!AppendCell(column, cell, &out, &reason)) return reason;
   std::string shown = std::to_string(out.list_ends.back()) + ":";
-  for (const int64_t i : out.integers) shown += " " + std::to_string(i);
+  for (const int64_t i : out.integers) shown.append(" ").append(std::to_string(i));
   return shown + out.text;
 }
 

@@ -1,7 +1,6 @@
 #include "worker/import/import_columns.h"
 
 #include <algorithm>
-#include <map>
 #include <string_view>
 
 #include "base/nearest_name.h"
