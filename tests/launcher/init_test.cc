@@ -100,7 +100,8 @@ std::string AdsLike(int rows) {
     for (auto n = random() % 8; n > 0; --n) {
       const auto item = random() % 20;
       match = match || item == cate;
-      history += (history.empty() ? "" : "|") + std::to_string(item);
+      if (!history.empty()) history += '|';
+      history += std::to_string(item);
     }
     const std::string click =
         random() % 100 < (match ? 20u : 5u) + (cate % 4 == 0 ? 60 : 0) ? "1" : "0";
@@ -201,9 +202,9 @@ TEST_F(Init, FilesWithoutAHeaderAndOtherFormats) {
     plain += y + "," + id + std::string(",") + std::to_string(i % 9) + "\n";
     criteo += y;
     for (int c = 0; c < 13; ++c)
-      criteo += "\t" + (random() % 4 ? std::to_string(random() % 900) : "");
+      criteo.append("\t").append(random() % 4 ? std::to_string(random() % 900) : "");
     for (int c = 0; c < 26; ++c)
-      criteo += "\t" + (random() % 9 ? std::string("68fd1e6") + std::to_string(random() % 9) : "");
+      criteo.append("\t").append(random() % 9 ? std::to_string(6'800'000 + random() % 9) : "");
     criteo += "\n";
     json += "{\"y\": " + y + ", \"id\": \"a" + id + "\", \"tags\": [" + id + ", 7]}\n";
   }
