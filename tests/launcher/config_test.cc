@@ -215,7 +215,7 @@ c.textproto:2:1: data.label: missing; name the column of 0 and 1, as in data { l
 TEST(ConfigErrors, MisspeltIsNotMissingToo) {
   EXPECT_EQ(ErrorsOf("data { train: \"t\" lable: \"y\" } model { base {} }"),
             "c.textproto:1:19: unknown field \"lable\" in data; did you mean \"label\"? Fields of "
-            "data: train, test, label, group, order, max_bad_rows");
+            "data: train, test, label, cache, text, positive_from, holdout, group, order, max_bad_rows");
 }
 
 TEST(ConfigErrors, TablesNeedDistinctNames) {
