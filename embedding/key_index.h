@@ -10,7 +10,8 @@
 // created meanwhile can fill.
 //
 // Thread safety: one thread at a time, but for ForEach, which may run beside one that inserts as
-// long as that one need not grow: keys that are there do not move until then. Ownership: memory belongs to the TableMemory given.
+// long as that one need not grow: keys that are there do not move until then. Ownership: memory
+// belongs to the TableMemory given.
 // Errors: Reserve returns false when there is no memory; the index is then as before.
 #pragma once
 
