@@ -232,6 +232,31 @@ TEST_F(ImportTest, OtherSettingsStartAgain) {
   EXPECT_EQ(MustPrepare().imported, 0) << "settings that change no byte";
 }
 
+TEST_F(ImportTest, PartsThatAJobReadsStayUntilItEnds) {
+  dir_.Write("in/a.csv", NumberedCsv(100));
+  Configure(kNumberedData, kNumberedFeatures);
+  PreparedInput job = MustPrepare();
+  const auto dataset = MustOpen(schema_, job.train);
+  Configure(kNumberedData, R"(id { columns: "user" } numeric { columns: "price" })");
+  const PreparedInput other = MustPrepare();
+  EXPECT_EQ(other.parts[0].number(), 2);
+  EXPECT_EQ(ReadInOrder(*dataset).rows, 100);
+  job.in_use.reset();
+  dir_.Write("in/a.csv", NumberedCsv(50));
+  EXPECT_EQ(MustPrepare().parts[0].number(), 3);
+  EXPECT_TRUE(FileSystem::Local().Exists(PartFolder(dir_.Join("cache"), 1))) << "`other` reads";
+}
+
+TEST_F(ImportTest, PartsThatNoJobReadsAreRemovedAndTheirNumbersStayTaken) {
+  dir_.Write("in/a.csv", NumberedCsv(100));
+  for (const int number : {1, 2, 3}) {
+    Configure(kNumberedData, kNumberedFeatures);
+    if (number == 2) Configure(kNumberedData, R"(id { columns: "user" })");
+    EXPECT_EQ(MustPrepare().parts[0].number(), number);
+    EXPECT_EQ(CacheBytes().size(), 2u) << "manifest and one file";
+  }
+}
+
 TEST_F(ImportTest, FilesOfBlocksAreTakenAsTheyAre) {
   std::filesystem::create_directories(dir_.Join("in"));
   WriteParquet(dir_.Join("in/a.parquet"), {{"y", Int64s({1, 0})}, {"id", Int64s({5, 6})}}, 10);

@@ -55,7 +55,7 @@ class Preparer {
 
   Result<PreparedInput> Run(const std::vector<InputSet>& sets) {
     TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(data_.cache()));
-    TRESTLE_ASSIGN_OR_RETURN(const CacheLock lock, CacheLock::Take(data_.cache()));
+    TRESTLE_ASSIGN_OR_RETURN(const auto lock, LockCache(fs_, data_.cache(), options_.say));
     TRESTLE_ASSIGN_OR_RETURN(manifest_, ReadCacheManifest(fs_, data_.cache()));
     TRESTLE_RETURN_IF_ERROR(RemoveUnlistedParts(fs_, data_.cache(), manifest_));
     DropOtherSettings();
@@ -68,6 +68,7 @@ class Preparer {
     for (const InputSet& set : sets) {
       if (set.blocks) (set.test ? input_.test : input_.train) = set.patterns;
     }
+    TRESTLE_ASSIGN_OR_RETURN(input_.in_use, UseCache(fs_, data_.cache()));
     return std::move(input_);
   }
 
@@ -77,7 +78,9 @@ class Preparer {
   void DropOtherSettings() {
     if (google::protobuf::util::MessageDifferencer::Equals(manifest_.settings(), settings_)) return;
     if (manifest_.parts_size() > 0) Say("the settings of the import changed; it starts again");
+    const int next_part = manifest_.next_part();
     manifest_.Clear();
+    manifest_.set_next_part(next_part);
   }
 
   static Result<bool> IsUnchanged(const CacheSource& entry) {
@@ -150,12 +153,14 @@ class Preparer {
   Result<CachePart> Import(const InputSet& set, std::vector<Source> sources) {
     TRESTLE_RETURN_IF_ERROR(CheckColumns(manifest_.columns(), sources));
     int64_t bytes = 0;
-    int number = 1;
     for (const Source& source : sources) bytes += source.bytes;
-    for (const CachePart& part : manifest_.parts()) number = std::max(number, part.number() + 1);
     Say("importing " + std::to_string(sources.size()) + (sources.size() == 1 ? " file" : " files") +
         " of data." + (set.test ? "test" : "train") + ", " + Gigabytes(bytes) + ", into " +
         data_.cache());
+    // What the manifest does not list goes first, so that the disk has room for the new part.
+    TRESTLE_RETURN_IF_ERROR(WriteCacheManifest(fs_, data_.cache(), manifest_));
+    TRESTLE_RETURN_IF_ERROR(RemoveUnlistedParts(fs_, data_.cache(), manifest_));
+    TRESTLE_ASSIGN_OR_RETURN(const int number, NextPartNumber(fs_, data_.cache(), manifest_));
     PartRequest request;
     request.sources = std::move(sources);
     request.settings = &settings_;
@@ -164,14 +169,12 @@ class Preparer {
     request.folder = PartFolder(data_.cache(), number);
     request.memory_bytes = options_.memory_bytes;
     request.progress = options_.progress;
-    // Parts of an earlier manifest that are not in this one go before their number is used again.
-    TRESTLE_RETURN_IF_ERROR(WriteCacheManifest(fs_, data_.cache(), manifest_));
-    TRESTLE_RETURN_IF_ERROR(RemoveUnlistedParts(fs_, data_.cache(), manifest_));
     TRESTLE_ASSIGN_OR_RETURN(CachePart part, ImportPart(fs_, request, pool_));
     part.set_number(number);
     part.set_test(set.test);
     TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(data_.cache()));
     *manifest_.add_parts() = part;
+    manifest_.set_next_part(number + 1);
     TRESTLE_RETURN_IF_ERROR(WriteCacheManifest(fs_, data_.cache(), manifest_));
     return part;
   }
