@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -24,10 +25,40 @@ struct InputSet {
   bool blocks = true;  // as they are
 };
 
+// A pattern that matches the path alone.
+std::string Literal(const std::string& path) {
+  std::string pattern;
+  for (const char c : path) {
+    if (std::string_view("\\*?[").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+// Whether it is the folder or one that it is in.
+bool Holds(const std::string& path, const std::string& folder) {
+  std::error_code error;
+  const auto outer = std::filesystem::weakly_canonical(path, error);
+  const auto inner = std::filesystem::weakly_canonical(folder, error);
+  return !error && std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first ==
+                       outer.end();
+}
+
+// The files of a set; data/* matches the cache data/cache too, which is none.
+std::vector<std::string> FilesOf(const std::string& cache, InputSet* set,
+                                 InputProblems* problems) {
+  std::vector<std::string> files = FindInputFiles(set->patterns, problems);
+  const auto holds_cache = [&](const std::string& path) { return Holds(path, cache); };
+  if (std::erase_if(files, holds_cache) == 0) return files;
+  set->patterns.clear();
+  for (const std::string& file : files) set->patterns.push_back(Literal(file));
+  return files;
+}
+
 // Looks at the files of a set.
-void Look(const TextFiles& text, InputSet* set, InputProblems* problems) {
-  for (const std::string& path : FindInputFiles(set->patterns, problems)) {
-    auto source = OpenSource(path, text);
+void Look(const Data& data, InputSet* set, InputProblems* problems) {
+  for (const std::string& path : FilesOf(data.cache(), set, problems)) {
+    auto source = OpenSource(path, data.text());
     if (!source.ok()) {
       problems->Add(source.status());
       continue;
@@ -98,10 +129,23 @@ class Preparer {
     return stream->Xxh3_128() == entry.xxh3_128();
   }
 
+  // Names and sizes of its files alone.
+  Result<bool> IsWhole(const CachePart& part) const {
+    for (const CacheFile& file : part.files()) {
+      const std::string path = PartFolder(data_.cache(), part.number()) + "/" + file.name();
+      const auto bytes = fs_.Size(path);
+      if (bytes.status().code() == StatusCode::kNotFound) return false;
+      TRESTLE_RETURN_IF_ERROR(bytes.status());
+      if (*bytes != file.bytes()) return false;
+    }
+    return true;
+  }
+
   Status DropChanged() {
     Parts kept;
     for (const CachePart& part : manifest_.parts()) {
-      bool unchanged = true;
+      TRESTLE_ASSIGN_OR_RETURN(bool unchanged, IsWhole(part));
+      if (!unchanged) Say(PartFolder(data_.cache(), part.number()) + " is not as it was written");
       for (const CacheSource& source : part.sources()) {
         TRESTLE_ASSIGN_OR_RETURN(const bool same, IsUnchanged(source));
         unchanged = unchanged && same;
@@ -127,8 +171,9 @@ class Preparer {
     return {};
   }
 
-  // Takes the parts of the set, and imports what is in none.
-  Status Use(const InputSet& set) {
+  // The parts of the set, and which of its files are in none.
+  std::vector<CachePart> PartsOf(const InputSet& set, std::vector<Source>* missing) const {
+    std::vector<CachePart> parts;
     std::map<std::string, const Source*> wanted;
     for (const Source& source : set.sources) wanted[source.path] = &source;
     for (const CachePart& part : manifest_.parts()) {
@@ -137,12 +182,54 @@ class Preparer {
                       [&](const CacheSource& source) { return wanted.contains(source.path()); });
       if (part.test() != set.test || !all) continue;
       for (const CacheSource& source : part.sources()) wanted.erase(source.path());
-      Take(part);
+      parts.push_back(part);
     }
-    std::vector<Source> missing;
     for (const Source& source : set.sources) {
-      if (wanted.contains(source.path)) missing.push_back(source);
+      if (wanted.contains(source.path)) missing->push_back(source);
     }
+    return parts;
+  }
+
+  // Whether parts and what is missing, one behind the other, are in the order of the files. Rows
+  // that are held out are the last of all, so no part may follow others then.
+  bool InOrder(const InputSet& set, const std::vector<CachePart>& parts,
+               const std::vector<Source>& missing) const {
+    if (settings_.order() != TIME || parts.empty()) return true;
+    const bool holdout = !set.test && settings_.holdout() > 0;
+    if (holdout && parts.size() + (missing.empty() ? 0 : 1) > 1) return false;
+    std::vector<std::string> paths;
+    for (const CachePart& part : parts) {
+      for (const CacheSource& source : part.sources()) paths.push_back(source.path());
+    }
+    for (const Source& source : missing) paths.push_back(source.path);
+    return std::equal(paths.begin(), paths.end(), set.sources.begin(), set.sources.end(),
+                      [](const auto& path, const Source& source) { return path == source.path; });
+  }
+
+  void Drop(const std::vector<CachePart>& parts) {
+    Parts kept;
+    for (const CachePart& part : manifest_.parts()) {
+      const bool drop = std::any_of(parts.begin(), parts.end(), [&](const CachePart& other) {
+        return other.number() == part.number();
+      });
+      if (!drop) *kept.Add() = part;
+    }
+    manifest_.mutable_parts()->Swap(&kept);
+  }
+
+  // Takes the parts of the set, and imports what is in none.
+  Status Use(const InputSet& set) {
+    std::vector<Source> missing;
+    std::vector<CachePart> parts = PartsOf(set, &missing);
+    if (!InOrder(set, parts, missing)) {
+      Say("the files of data." + std::string(set.test ? "test" : "train") +
+          " are in another order than the cache, or more rows are to be held out; with order TIME "
+          "all are imported again");
+      Drop(parts);
+      parts.clear();
+      missing = set.sources;
+    }
+    for (const CachePart& part : parts) Take(part);
     if (missing.empty()) return {};
     TRESTLE_ASSIGN_OR_RETURN(const CachePart part, Import(set, std::move(missing)));
     Take(part);
@@ -169,7 +256,13 @@ class Preparer {
     request.folder = PartFolder(data_.cache(), number);
     request.memory_bytes = options_.memory_bytes;
     request.progress = options_.progress;
-    TRESTLE_ASSIGN_OR_RETURN(CachePart part, ImportPart(fs_, request, pool_));
+    auto imported = ImportPart(fs_, request, pool_);
+    if (!imported.ok()) {
+      // A full disk stays full otherwise. If this fails too, the next import removes it.
+      (void)RemovePart(fs_, data_.cache(), number);
+      return imported.status();
+    }
+    CachePart part = *std::move(imported);
     part.set_number(number);
     part.set_test(set.test);
     TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(data_.cache()));
@@ -182,7 +275,7 @@ class Preparer {
   void Take(const CachePart& part) {
     for (const CacheFile& file : part.files()) {
       auto& files = part.test() || file.holdout() ? input_.test : input_.train;
-      files.push_back(PartFolder(data_.cache(), part.number()) + "/" + file.name());
+      files.push_back(Literal(PartFolder(data_.cache(), part.number()) + "/" + file.name()));
     }
     input_.parts.push_back(part);
   }
@@ -214,7 +307,7 @@ Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
   InputProblems problems;
   bool blocks = true;
   for (InputSet& set : sets) {
-    Look(data.text(), &set, &problems);
+    Look(data, &set, &problems);
     set.blocks = set.blocks && !(settings.ok() && NeedsImport(*settings));
     blocks = blocks && set.blocks;
   }
@@ -228,6 +321,35 @@ Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
   return input;
 }
 
+namespace {
+
+std::string Join(const google::protobuf::RepeatedPtrField<std::string>& patterns) {
+  std::string text;
+  for (const std::string& pattern : patterns) text += (text.empty() ? "" : ", ") + pattern;
+  return text;
+}
+
+// A set that is named must have rows.
+Status CheckRows(const PreparedInput& input, const Data& data, const std::string& first_reject) {
+  const bool imports[2] = {std::any_of(input.parts.begin(), input.parts.end(),
+                                       [](const CachePart& part) { return !part.test(); }),
+                           std::any_of(input.parts.begin(), input.parts.end(),
+                                       [](const CachePart& part) { return part.test(); })};
+  const std::string rejected = first_reject.empty() ? "" : "; rejected first: " + first_reject;
+  for (const bool test : {false, true}) {
+    if (!imports[test] || !(test ? input.test : input.train).empty()) continue;
+    return {StatusCode::kInvalidData, std::string(test ? "data.test: " : "data.train: ") +
+                                          Join(test ? data.test() : data.train()) +
+                                          ": no rows to import" + rejected};
+  }
+  if (data.holdout() == 0 || !input.test.empty()) return {};
+  return {StatusCode::kInvalidData,
+          "data.holdout: " + Join(data.train()) +
+              " has too few rows to hold out any; raise it, or name files in data.test"};
+}
+
+}  // namespace
+
 Status CheckRejected(const PreparedInput& input, const Data& data) {
   int64_t rejected = 0;
   std::string first, where;
@@ -238,7 +360,7 @@ Status CheckRejected(const PreparedInput& input, const Data& data) {
     where +=
         (where.empty() ? "" : ", ") + PartFolder(data.cache(), part.number()) + "/rejected.tsv";
   }
-  if (rejected <= data.max_bad_rows()) return {};
+  if (rejected <= data.max_bad_rows()) return CheckRows(input, data, first);
   return {
       StatusCode::kInvalidData,
       std::to_string(rejected) + " rows were rejected by the import, data.max_bad_rows allows " +

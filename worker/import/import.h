@@ -44,7 +44,7 @@ struct PreparedInput {
 Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
                                    const PrepareOptions& options, FileSystem& fs);
 
-// Why rows that were rejected stop a run, if they do.
+// Why rows that were rejected, or that are not there, stop a run, if they do.
 Status CheckRejected(const PreparedInput& input, const Data& data);
 
 }  // namespace trestle
