@@ -40,6 +40,12 @@ class IpcBlocks final : public BlockFile {
     if (!batch.ok()) return FromArrow(batch.status(), where);
     // Offsets and dictionary indices come from the file as they are: check them before use.
     TRESTLE_RETURN_IF_ERROR(FromArrow((*batch)->ValidateFull(), where));
+    const int64_t expected = block_rows_[static_cast<size_t>(block)];
+    if ((*batch)->num_rows() != expected) {
+      return FromArrow(arrow::Status::Invalid("holds ", (*batch)->num_rows(), " rows, it held ",
+                                              expected, " when the file was opened"),
+                       where);
+    }
     std::vector<std::shared_ptr<arrow::ChunkedArray>> read;
     for (const std::string& column : columns) {
       read.push_back(std::make_shared<arrow::ChunkedArray>((*batch)->GetColumnByName(column)));

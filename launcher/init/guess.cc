@@ -223,13 +223,15 @@ class ConfigGuesser {
       return {StatusCode::kInvalidData,
               "--label " + guessed_.label + ": is the same in every row that was looked at"};
     }
-    guessed_.label_is_binary = p.min == 0 && p.max == 1 && p.distinct.size() <= 4;
     column.guess = Guess::kLabel;
     std::vector<double> values;
     for (const std::string& cell : sample_.cells[index]) {
-      if (const auto value = ParseNumber(cell)) values.push_back(*value);
+      if (const auto value = FiniteNumber(cell)) values.push_back(*value);
     }
     std::sort(values.begin(), values.end());
+    guessed_.label_is_binary =
+        p.min == 0 && p.max == 1 &&
+        std::all_of(values.begin(), values.end(), [](double x) { return x == 0 || x == 1; });
     if (!guessed_.label_is_binary) ChooseThreshold(values);
     const double from = guessed_.label_is_binary ? 1 : guessed_.positive_from;
     const auto positives = values.end() - std::lower_bound(values.begin(), values.end(), from);

@@ -1,10 +1,12 @@
 #include "launcher/init/profile.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <string_view>
 
 #include "worker/import/cells.h"
+#include "worker/import/list_cursor.h"
 
 namespace trestle {
 namespace {
@@ -20,13 +22,12 @@ void AddNumbers(std::vector<double> values, ColumnProfile* profile) {
   profile->median = values[values.size() / 2];
 }
 
-std::string_view Trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
-
 }  // namespace
+
+std::optional<double> FiniteNumber(const std::string& cell) {
+  const auto value = ParseNumber(cell);
+  return value && std::isfinite(*value) ? value : std::nullopt;
+}
 
 ColumnProfile ProfileOf(const std::string& name, const std::vector<std::string>& cells) {
   ColumnProfile profile;
@@ -48,7 +49,7 @@ ColumnProfile ProfileOf(const std::string& name, const std::vector<std::string>&
     bytes += static_cast<double>(cell.size());
     profile.distinct.insert(cell);
     profile.integers += ParseInteger(cell) ? 1 : 0;
-    if (const auto value = ParseNumber(cell)) {
+    if (const auto value = FiniteNumber(cell)) {
       ++profile.numbers;
       values.push_back(*value);
     }
@@ -64,21 +65,12 @@ ColumnProfile ProfileOf(const std::string& name, const std::vector<std::string>&
 }
 
 std::vector<std::string> ItemsOf(const std::string& cell, char separator) {
-  std::string_view text = cell;
-  const bool brackets = text.size() >= 2 && text.front() == '[' && text.back() == ']';
-  if (brackets) text = text.substr(1, text.size() - 2);
-  if (brackets) separator = ',';
   std::vector<std::string> items;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(separator), text.size());
-    std::string_view item = Trimmed(text.substr(0, end));
-    if (brackets && item.size() >= 2 && item.front() == item.back() &&
-        (item.front() == '"' || item.front() == '\'')) {
-      item = item.substr(1, item.size() - 2);
-    }
-    items.emplace_back(item);
-    text.remove_prefix(std::min(end + 1, text.size()));
+  ListCursor cursor(cell, separator);
+  for (std::string_view item; cursor.Next(&item);) {
+    items.emplace_back(ParseInteger(Trimmed(item)) ? Trimmed(item) : item);
   }
+  if (cursor.problem() != nullptr) items.emplace_back();
   return items;
 }
 

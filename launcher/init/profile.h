@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -30,7 +31,10 @@ inline constexpr const char* kMissingTexts[] = {"NULL", "null", "NA",  "N/A",  "
 
 ColumnProfile ProfileOf(const std::string& name, const std::vector<std::string>& cells);
 
-// The items of a list cell; brackets and quotes are left out as the import does.
+// Nothing for what is no number, nan and inf among it.
+std::optional<double> FiniteNumber(const std::string& cell);
+
+// The items of a list cell as the import takes them; an empty one where it refuses the cell.
 std::vector<std::string> ItemsOf(const std::string& cell, char separator);
 
 }  // namespace trestle

@@ -35,11 +35,10 @@ Result<int64_t> ParseMemory(const std::string& text) {
   const char* const end = text.data() + text.size();
   const auto [at, error] = std::from_chars(text.data(), end, value);
   const std::string unit(at, end);
-  if (unit == "G") value <<= 30;
-  if (unit == "M") value <<= 20;
-  const bool known = unit.empty() || unit == "G" || unit == "M";
-  if (error == std::errc() && known && value >= kLeastMemory && value < int64_t{1} << 50) {
-    return value;
+  const int shift = unit.empty() ? 0 : unit == "M" ? 20 : unit == "G" ? 30 : -1;
+  const bool known = error == std::errc() && shift >= 0 && value > 0;
+  if (known && value < int64_t{1} << (50 - shift) && value << shift >= kLeastMemory) {
+    return value << shift;
   }
   return Status(StatusCode::kInvalidConfig,
                 "--memory " + text + ": expected a size such as 512M or 2G, at least 64M");

@@ -49,11 +49,12 @@ class ImportTest : public testing::Test {
     return ReadInOrder(*MustOpen(schema_, files));
   }
 
-  // Every file of the cache, but the lock, with its bytes.
+  // Every file of the cache, but the locks, with its bytes.
   std::map<std::string, std::string> CacheBytes() const {
     std::map<std::string, std::string> all;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.Join("cache"))) {
-      if (entry.is_directory() || entry.path().filename() == "lock") continue;
+      const std::string name = entry.path().filename().string();
+      if (entry.is_directory() || name == "lock" || name.starts_with("in-use-")) continue;
       all[entry.path().string()] = FileSystem::Local().Read(entry.path().string()).value();
     }
     return all;

@@ -162,6 +162,15 @@ TEST_F(ImportTest, ListsOutOfStepAreRejectedAndLeaveNoItems) {
   EXPECT_THAT(Rejected(), HasSubstr("\t3\tb\tb has 1 items, a has 2\n"));
 }
 
+TEST_F(ImportTest, LinesThatAStrayQuoteTakesAlongCountAsRejected) {
+  dir_.Write("in/a.csv", "y,name\n1,a\n0,5\" pipe\n1,b\n0,c\n1,6\" pipe\n0,\"d\n e\"\n");
+  Configure(R"(label: "y" text { newlines_in_values: true })",
+            R"(id { columns: "name" type: STRING })");
+  const PreparedInput input = MustPrepare();
+  EXPECT_EQ(input.parts[0].sources(0).rows(), 2);
+  EXPECT_EQ(input.parts[0].sources(0).rejected(), 4);
+}
+
 TEST_F(ImportTest, IdsThatAreNotAllIntegersAreStrings) {
   std::string text = "y,whole,zeros,mixed,missing\n";
   for (int i = 0; i < 100; ++i) {
@@ -230,6 +239,43 @@ TEST_F(ImportTest, OtherSettingsStartAgain) {
             R"(id { columns: "user" dim: 8 } sequence { columns: "tags" keep_last: 3 }
                               numeric { columns: "price" scale: STANDARD })");
   EXPECT_EQ(MustPrepare().imported, 0) << "settings that change no byte";
+}
+
+TEST_F(ImportTest, OneOtherValueIsAnotherFingerprint) {
+  std::string text = NumberedCsv(100);
+  Configure(kNumberedData, kNumberedFeatures);
+  std::set<uint64_t> seen;
+  for (const char* cell : {"\n1,99,", "\n0,99,"}) {  // the label
+    text.replace(text.rfind(",99,") - 2, 6, cell);
+    dir_.Write("in/a.csv", text);
+    std::filesystem::remove_all(dir_.Join("cache"));
+    EXPECT_TRUE(seen.insert(MustOpen(schema_, MustPrepare().train)->Fingerprint()).second);
+  }
+}
+
+TEST_F(ImportTest, PartsThatAJobReadsStayUntilItEnds) {
+  dir_.Write("in/a.csv", NumberedCsv(100));
+  Configure(kNumberedData, kNumberedFeatures);
+  PreparedInput job = MustPrepare();
+  const auto dataset = MustOpen(schema_, job.train);
+  Configure(kNumberedData, R"(id { columns: "user" } numeric { columns: "price" })");
+  const PreparedInput other = MustPrepare();
+  EXPECT_EQ(other.parts[0].number(), 2);
+  EXPECT_EQ(ReadInOrder(*dataset).rows, 100);
+  job.in_use.reset();
+  dir_.Write("in/a.csv", NumberedCsv(50));
+  EXPECT_EQ(MustPrepare().parts[0].number(), 3);
+  EXPECT_TRUE(FileSystem::Local().Exists(PartFolder(dir_.Join("cache"), 1))) << "`other` reads";
+}
+
+TEST_F(ImportTest, PartsThatNoJobReadsAreRemovedAndTheirNumbersStayTaken) {
+  dir_.Write("in/a.csv", NumberedCsv(100));
+  for (const int number : {1, 2, 3}) {
+    Configure(kNumberedData, kNumberedFeatures);
+    if (number == 2) Configure(kNumberedData, R"(id { columns: "user" })");
+    EXPECT_EQ(MustPrepare().parts[0].number(), number);
+    EXPECT_EQ(CacheBytes().size(), 2u) << "manifest and one file";
+  }
 }
 
 TEST_F(ImportTest, FilesOfBlocksAreTakenAsTheyAre) {

@@ -34,6 +34,8 @@ TEST(ImportFields, QuotesKeepDelimitersAndAreDoubledInside) {
   EXPECT_THAT(Split(R"("a",)"), ElementsAre("a", ""));
   EXPECT_THAT(Split(R"("a)"), ElementsAre("a quote is not closed"));
   EXPECT_THAT(Split(R"("a"b,c)"), ElementsAre("text follows a closing quote"));
+  EXPECT_THAT(Split("5\" pipe\n6\" pipe,b"),
+              ElementsAre("has a line feed in a field without quotes"));
   EXPECT_THAT(Split(R"("a,b)", 0), ElementsAre("\"a", "b"));
 }
 
@@ -113,7 +115,7 @@ TEST(ImportCells, TimesOfManyKindsAreOneInstant) {
   EXPECT_EQ(ParseTime("2024-03-31"), ParseTime("20240331"));
   EXPECT_EQ(ParseTime("2024-03-31 17"), ParseTime("2024-03-31 17:00:00"));
   for (const char* text :
-       {"2024-13-01", "2024-01-32", "31.03.2024", "2024-03-31 25:00", "12", "2024-03-31 17:5"}) {
+       {"2024-13-01", "2024-01-32", "2023-02-29", "1900-02-29", "31.03.2024", "2024-03-31 25:00", "12", "2024-03-31 17:5"}) {
     EXPECT_EQ(ParseTime(text), std::nullopt) << text;
   }
   const int64_t sunday = *ParseTime("2024-03-31 17:05");
@@ -145,6 +147,15 @@ TEST(ImportCells, ListsAreCutAtTheirSeparatorOrInBrackets) {
   EXPECT_EQ(List(INTEGER_IDS, "[]"), "0:");
   EXPECT_EQ(List(STRING_IDS, "Sci-Fi|Drama"), "2:Sci-FiDrama");
   EXPECT_EQ(List(STRING_IDS, R"(["a b", 'c'])"), "2:a bc");
+  EXPECT_EQ(List(STRING_IDS, R"(["Home, garden","Toys"])"), "2:Home, gardenToys");
+  EXPECT_EQ(List(STRING_IDS, R"(["it's"])"), "1:it's");
+  EXPECT_EQ(List(STRING_IDS, "a | b"), "2:a  b");
+  EXPECT_EQ(List(INTEGER_IDS, "1 | 2"), "2: 1 2");
+  EXPECT_THAT(List(STRING_IDS, R"(["a\"b"])"), HasSubstr("has a backslash in an item"));
+  EXPECT_THAT(List(STRING_IDS, R"([5" pipe])"), HasSubstr("has a quote inside an item"));
+  EXPECT_THAT(List(STRING_IDS, R"(["a" b])"), HasSubstr("has text behind a closing quote"));
+  EXPECT_THAT(List(STRING_IDS, R"(["a])"), HasSubstr("has a quote that is not closed"));
+  EXPECT_THAT(List(INTEGER_IDS, "[1,]"), HasSubstr("empty item"));
   EXPECT_EQ(List(INTEGER_IDS, "1|x"), "tags \"x\" in a list is not an integer");
   EXPECT_THAT(List(INTEGER_IDS, "1||2"), HasSubstr("empty item"));
   EXPECT_THAT(List(INTEGER_IDS, "1|2|"), HasSubstr("empty item"));

@@ -13,6 +13,7 @@
 #include <parquet/exception.h>
 #include <parquet/properties.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <exception>
@@ -20,6 +21,7 @@
 #include <nlohmann/json.hpp>
 
 #include "worker/block_arrow.h"
+#include "worker/import/cells.h"
 
 namespace trestle {
 namespace {
@@ -30,10 +32,12 @@ using NextBatch = std::function<arrow::Result<std::shared_ptr<arrow::RecordBatch
 
 constexpr int64_t kBatchRows = 4096;
 
+// Text that is not UTF-8 makes a line that is not either, which is no row.
 std::string Quoted(std::string_view text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
+  return IsUtf8(text) ? nlohmann::json(text).dump() : "\"\xFF\"";
 }
 
+// Never like an integer: columns of fractions are no ids, whatever their values.
 void AppendDouble(double x, std::string* out) {
   if (!std::isfinite(x)) {
     *out += std::isnan(x) ? "\"nan\"" : x > 0 ? "\"inf\"" : "\"-inf\"";
@@ -42,6 +46,7 @@ void AppendDouble(double x, std::string* out) {
   char text[32];
   const auto [end, error] = std::to_chars(text, text + sizeof(text), x);
   out->append(text, end);
+  if (std::none_of(text, end, [](char c) { return c == '.' || c == 'e'; })) *out += ".0";
 }
 
 void AppendValue(const arrow::Array& array, int64_t row, std::string* out);
@@ -107,10 +112,15 @@ class BlockRecords final : public RecordStream {
     chunk.first_line = line_;
     try {
       while (static_cast<int64_t>(chunk.bytes.size()) < bytes) {
-        const auto batch = next_();
+        if (batch_ && row_ < batch_->num_rows()) {
+          AppendRow(*batch_, row_++, &chunk);
+          continue;
+        }
+        auto batch = next_();
         if (!batch.ok()) return FromArrow(batch.status(), path_);
         if (!*batch) break;
-        for (int64_t row = 0; row < (*batch)->num_rows(); ++row) AppendRow(**batch, row, &chunk);
+        batch_ = *std::move(batch);
+        row_ = 0;
       }
     } catch (const std::exception& error) {
       return FromArrow(arrow::Status::Invalid(error.what()), path_);
@@ -144,8 +154,17 @@ class BlockRecords final : public RecordStream {
   const NextBatch next_;
   const int64_t file_bytes_;
   std::vector<std::string> keys_;  // "name":
+  std::shared_ptr<arrow::RecordBatch> batch_;  // may be far larger than a chunk
+  int64_t row_ = 0;                            // of it, the next
   int64_t line_ = 1;
 };
+
+arrow::Result<int> IndexOf(const arrow::Schema& schema, const std::string& column) {
+  const std::vector<int> found = schema.GetAllFieldIndices(column);
+  if (found.size() == 1) return found.front();
+  return arrow::Status::Invalid("column \"", column, "\" ",
+                                found.empty() ? "is missing" : "occurs twice");
+}
 
 // The columns of a batch in the order asked for.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Select(
@@ -153,7 +172,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Select(
   if (!batch) return batch;
   std::vector<int> indices;
   for (const std::string& column : columns) {
-    indices.push_back(batch->schema()->GetFieldIndex(column));
+    ARROW_ASSIGN_OR_RAISE(const int index, IndexOf(*batch->schema(), column));
+    indices.push_back(index);
   }
   return batch->SelectColumns(indices);
 }
@@ -179,7 +199,8 @@ arrow::Result<NextBatch> ParquetBatches(const std::shared_ptr<arrow::io::Readabl
     for (const auto& child : field.children) add(child);
   };
   for (const std::string& column : columns) {
-    add(reader->manifest().schema_fields[static_cast<size_t>(schema->GetFieldIndex(column))]);
+    ARROW_ASSIGN_OR_RAISE(const int index, IndexOf(*schema, column));
+    add(reader->manifest().schema_fields[static_cast<size_t>(index)]);
   }
   ARROW_ASSIGN_OR_RAISE(auto rows, reader->GetRecordBatchReader(groups, leaves));
   const std::shared_ptr<arrow::RecordBatchReader> batches = std::move(rows);

@@ -3,7 +3,8 @@
 // whole.
 //
 // Integers are exact, numbers the shortest text that comes back as the same; times are written as
-// 2024-03-31 17:05:09, what JSON has no numbers for ("nan") as text.
+// 2024-03-31 17:05:09, what JSON has no numbers for ("nan") as text. A row with text that is not
+// UTF-8 is a line that is not JSON.
 //
 // Thread safety: one thread. Errors: kIoError; kInvalidData with Arrow's reason.
 #pragma once

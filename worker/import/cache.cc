@@ -1,16 +1,14 @@
 #include "worker/import/cache.h"
 
-#include <fcntl.h>
 #include <google/protobuf/util/json_util.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <set>
-#include <utility>
+#include <thread>
 
 #include "base/atomic_file.h"
 #include "base/sealed_json.h"
@@ -20,6 +18,7 @@ namespace {
 
 constexpr char kManifest[] = "MANIFEST.json";
 constexpr char kPart[] = "part-";
+constexpr char kInUse[] = "in-use-";
 
 std::string PartName(int number) {
   char name[16];
@@ -27,14 +26,23 @@ std::string PartName(int number) {
   return name;
 }
 
-Status RemovePart(FileSystem& fs, const std::string& folder) {
-  TRESTLE_ASSIGN_OR_RETURN(const auto names, fs.List(folder));
-  for (const std::string& name : names) TRESTLE_RETURN_IF_ERROR(fs.Remove(folder + "/" + name));
-  return fs.RemoveDirectory(folder);
+// 0 if it is no part's.
+int PartNumber(const std::string& name) {
+  if (!name.starts_with(kPart)) return 0;
+  const int number = std::atoi(name.c_str() + std::strlen(kPart));
+  return name == PartName(number) ? number : 0;
 }
 
-bool IsPartName(const std::string& name) {
-  return name.starts_with(kPart) && name == PartName(std::atoi(name.c_str() + std::strlen(kPart)));
+// Asked while the cache is locked, so no job begins to read it meanwhile.
+Result<bool> IsInUse(FileSystem& fs, const std::string& folder) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto names, fs.List(folder));
+  for (const std::string& name : names) {
+    if (!name.starts_with(kInUse)) continue;
+    const auto lock = fs.TryLock(folder + "/" + name);
+    if (lock.ok() && *lock == nullptr) return true;
+    if (!lock.ok() && lock.status().code() != StatusCode::kUnsupported) return lock.status();
+  }
+  return false;
 }
 
 }  // namespace
@@ -69,40 +77,53 @@ std::string PartFolder(const std::string& folder, int number) {
   return folder + "/" + PartName(number);
 }
 
+Result<int> NextPartNumber(FileSystem& fs, const std::string& folder,
+                           const CacheManifest& manifest) {
+  int next = std::max(manifest.next_part(), 1);
+  TRESTLE_ASSIGN_OR_RETURN(const auto names, fs.List(folder));
+  for (const std::string& name : names) next = std::max(next, PartNumber(name) + 1);
+  return next;
+}
+
+Status RemovePart(FileSystem& fs, const std::string& folder, int number) {
+  const std::string part = PartFolder(folder, number);
+  if (!fs.Exists(part)) return {};
+  TRESTLE_ASSIGN_OR_RETURN(const auto names, fs.List(part));
+  for (const std::string& name : names) TRESTLE_RETURN_IF_ERROR(fs.Remove(part + "/" + name));
+  return fs.RemoveDirectory(part);
+}
+
 Status RemoveUnlistedParts(FileSystem& fs, const std::string& folder,
                            const CacheManifest& manifest) {
-  std::set<std::string> listed;
-  for (const CachePart& part : manifest.parts()) listed.insert(PartName(part.number()));
+  TRESTLE_ASSIGN_OR_RETURN(const bool in_use, IsInUse(fs, folder));
+  if (in_use) return {};  // a later import removes them
+  std::set<int> listed = {0};
+  for (const CachePart& part : manifest.parts()) listed.insert(part.number());
   TRESTLE_ASSIGN_OR_RETURN(const auto names, fs.List(folder));
   for (const std::string& name : names) {
-    if (!IsPartName(name) || listed.contains(name)) continue;
-    TRESTLE_RETURN_IF_ERROR(RemovePart(fs, folder + "/" + name));
+    if (listed.contains(PartNumber(name))) continue;
+    TRESTLE_RETURN_IF_ERROR(RemovePart(fs, folder, PartNumber(name)));
   }
   return {};
 }
 
-Result<CacheLock> CacheLock::Take(const std::string& folder) {
-  const std::string path = folder + "/lock";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) {
-    return Status(StatusCode::kIoError, "cannot create " + path + ": " + std::strerror(errno));
+Result<std::unique_ptr<FileLock>> LockCache(FileSystem& fs, const std::string& folder,
+                                            const std::function<void(const std::string&)>& say) {
+  for (bool said = false;; said = true) {
+    auto lock = fs.TryLock(folder + "/lock");
+    if (lock.status().code() == StatusCode::kUnsupported) return std::unique_ptr<FileLock>();
+    if (!lock.ok() || *lock != nullptr) return lock;
+    if (!said && say) say("waiting for another import into " + folder);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  CacheLock lock(fd);
-  int failed = 0;
-  do {
-    failed = ::flock(fd, LOCK_EX);
-  } while (failed != 0 && errno == EINTR);
-  // Where a filesystem has no locks, two imports into one folder are the user's to avoid.
-  if (failed != 0 && errno != ENOLCK && errno != ENOTSUP && errno != EINVAL) {
-    return Status(StatusCode::kIoError, "cannot lock " + path + ": " + std::strerror(errno));
-  }
-  return lock;
 }
 
-CacheLock::~CacheLock() {
-  if (fd_ >= 0) ::close(fd_);
+Result<std::unique_ptr<FileLock>> UseCache(FileSystem& fs, const std::string& folder) {
+  for (int i = 1;; ++i) {
+    auto lock = fs.TryLock(folder + "/" + kInUse + std::to_string(i));
+    if (lock.status().code() == StatusCode::kUnsupported) return std::unique_ptr<FileLock>();
+    if (!lock.ok() || *lock != nullptr) return lock;
+  }
 }
-
-CacheLock::CacheLock(CacheLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 
 }  // namespace trestle

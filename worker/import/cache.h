@@ -6,11 +6,17 @@
 //   part-00001/000000.arrow ...    blocks
 //   part-00001/rejected.tsv        file, line, column and reason of bad rows
 //   lock                           held by the process that imports
+//   in-use-1 ...                   each held by a job that reads parts
 //
-// Thread safety: one thread; processes are kept apart by the lock (CacheLock).
+// Numbers of parts are never used twice, and parts that the manifest no longer lists are removed
+// only while no job reads the cache; so a job may read its parts to its end.
+//
+// Thread safety: one thread; processes are kept apart by locks (LockCache).
 // Errors: kIoError; kCorrupt for a manifest that fails its checks.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "base/filesystem.h"
@@ -27,22 +33,23 @@ Status WriteCacheManifest(FileSystem& fs, const std::string& folder, const Cache
 
 std::string PartFolder(const std::string& folder, int number);
 
-// Removes what imports left that is not in the manifest; nothing else.
+// For a part that is about to be made: above all that are, were or are left on the disk.
+Result<int> NextPartNumber(FileSystem& fs, const std::string& folder,
+                           const CacheManifest& manifest);
+
+// Removes the folder of a part, if it is there.
+Status RemovePart(FileSystem& fs, const std::string& folder, int number);
+// Removes what imports left that is not in the manifest, unless a job reads the cache; nothing else.
 Status RemoveUnlistedParts(FileSystem& fs, const std::string& folder,
                            const CacheManifest& manifest);
 
-// Held while the object lives and the process does: flock(2) on <folder>/lock. Waits for another
-// process that imports there. The folder must exist.
-class CacheLock {
- public:
-  static Result<CacheLock> Take(const std::string& folder);
-  ~CacheLock();
-  CacheLock(CacheLock&& other) noexcept;
-  CacheLock& operator=(CacheLock&&) = delete;
-
- private:
-  explicit CacheLock(int fd) : fd_(fd) {}
-  int fd_;
-};
+// Locks last as long as the object, and are null where a filesystem has none: keeping imports and
+// jobs apart is up to the user there. The folder must exist.
+//
+// To change the cache, or to begin to read it. Waits for another process, and says so once.
+Result<std::unique_ptr<FileLock>> LockCache(FileSystem& fs, const std::string& folder,
+                                            const std::function<void(const std::string&)>& say);
+// To read the cache; taken while it is locked. Any number of jobs may.
+Result<std::unique_ptr<FileLock>> UseCache(FileSystem& fs, const std::string& folder);
 
 }  // namespace trestle

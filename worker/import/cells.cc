@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "worker/import/list_cursor.h"
+
 namespace trestle {
 namespace {
 
@@ -32,22 +34,11 @@ bool Refuse(const ImportColumn& column, std::string_view text, const char* why,
   return false;
 }
 
-std::string_view Trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
-
-std::string_view Unquoted(std::string_view text) {
-  if (text.size() < 2 || text.front() != text.back()) return text;
-  return text.front() == '"' || text.front() == '\'' ? text.substr(1, text.size() - 2) : text;
-}
-
 bool AppendItem(const ImportColumn& column, std::string_view item, UnitColumn* out,
                 std::string* reason) {
   if (item.empty()) return Refuse(column, item, "is an empty item of a list", reason);
   if (column.kind() == INTEGER_IDS) {
-    const auto value = ParseInteger(item);
+    const auto value = ParseInteger(Trimmed(item));
     if (!value) return Refuse(column, item, "in a list is not an integer", reason);
     out->AddIntegerItem(*value);
     return true;
@@ -59,18 +50,11 @@ bool AppendItem(const ImportColumn& column, std::string_view item, UnitColumn* o
 
 bool AppendList(const ImportColumn& column, std::string_view text, UnitColumn* out,
                 std::string* reason) {
-  const bool brackets = text.size() >= 2 && text.front() == '[' && text.back() == ']';
-  if (brackets) text = Trimmed(text.substr(1, text.size() - 2));
-  const char separator = brackets ? ',' : column.separator()[0];
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(separator), text.size());
-    std::string_view item = Trimmed(text.substr(0, end));
-    if (brackets) item = Unquoted(item);
+  ListCursor cursor(text, column.separator()[0]);
+  for (std::string_view item; cursor.Next(&item);) {
     if (!AppendItem(column, item, out, reason)) return false;
-    if (end == text.size()) break;
-    text.remove_prefix(end + 1);
-    if (text.empty()) return Refuse(column, "", "is an empty item of a list", reason);
   }
+  if (cursor.problem() != nullptr) return Refuse(column, text, cursor.problem(), reason);
   out->EndList();
   return true;
 }
@@ -101,6 +85,8 @@ std::optional<int64_t> ParseDate(std::string_view y, std::string_view m, std::st
   constexpr int kDays[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   const int64_t year = Digits(y), month = Digits(m), day = Digits(d);
   if (month < 1 || month > 12 || day < 1 || day > kDays[month - 1]) return {};
+  const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+  if (month == 2 && day == 29 && !leap) return {};
   return DaysSince1970(year, month, day) * 86'400;
 }
 

@@ -4,7 +4,7 @@
 //   integers  -12; not 1.0, +1, 007 (whose text would not come back), nor beyond 64 bits
 //   numbers   1, -2.5, 1e-3, true, false; finite
 //   strings   UTF-8, as they are
-//   lists     items between separators; [1, 2] and ["a", "b"] likewise, with commas
+//   lists     items between separators; [1, 2] and ["a", "b"] likewise (list_cursor.h)
 //   times     2024-03-31, 2024-03-31 17:05[:09[.25]][Z], 20240331, or seconds (10 digits) or
 //             milliseconds (13) since 1970
 //

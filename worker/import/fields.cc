@@ -31,6 +31,9 @@ const char* FieldSplitter::SplitQuoted(std::string_view record,
       const size_t end = std::min(record.find(delimiter_), record.size());
       fields->push_back(record.substr(0, end));
       record.remove_prefix(end);
+      if (fields->back().find('\n') != std::string_view::npos) {
+        return "has a line feed in a field without quotes";
+      }
     } else {
       record.remove_prefix(1);
       const size_t begin = unquoted_.size();

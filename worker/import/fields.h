@@ -1,7 +1,8 @@
 // The fields of one record of a CSV or TSV file.
 //
 // A field that begins with a quote ends with one, and a quote inside is doubled; in other fields a
-// quote is a character like any other. Source: RFC 4180, but for that.
+// quote is a character like any other, and no line feed may be: a stray quote lets a record go on
+// over the lines of others. Source: RFC 4180, but for that.
 //
 // Thread safety: one thread.
 #pragma once

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -24,10 +25,40 @@ struct InputSet {
   bool blocks = true;  // as they are
 };
 
+// A pattern that matches the path alone.
+std::string Literal(const std::string& path) {
+  std::string pattern;
+  for (const char c : path) {
+    if (std::string_view("\\*?[").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+// Whether it is the folder or one that it is in.
+bool Holds(const std::string& path, const std::string& folder) {
+  std::error_code error;
+  const auto outer = std::filesystem::weakly_canonical(path, error);
+  const auto inner = std::filesystem::weakly_canonical(folder, error);
+  return !error && std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first ==
+                       outer.end();
+}
+
+// The files of a set; data/* matches the cache data/cache too, which is none.
+std::vector<std::string> FilesOf(const std::string& cache, InputSet* set,
+                                 InputProblems* problems) {
+  std::vector<std::string> files = FindInputFiles(set->patterns, problems);
+  const auto holds_cache = [&](const std::string& path) { return Holds(path, cache); };
+  if (std::erase_if(files, holds_cache) == 0) return files;
+  set->patterns.clear();
+  for (const std::string& file : files) set->patterns.push_back(Literal(file));
+  return files;
+}
+
 // Looks at the files of a set.
-void Look(const TextFiles& text, InputSet* set, InputProblems* problems) {
-  for (const std::string& path : FindInputFiles(set->patterns, problems)) {
-    auto source = OpenSource(path, text);
+void Look(const Data& data, InputSet* set, InputProblems* problems) {
+  for (const std::string& path : FilesOf(data.cache(), set, problems)) {
+    auto source = OpenSource(path, data.text());
     if (!source.ok()) {
       problems->Add(source.status());
       continue;
@@ -55,7 +86,7 @@ class Preparer {
 
   Result<PreparedInput> Run(const std::vector<InputSet>& sets) {
     TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(data_.cache()));
-    TRESTLE_ASSIGN_OR_RETURN(const CacheLock lock, CacheLock::Take(data_.cache()));
+    TRESTLE_ASSIGN_OR_RETURN(const auto lock, LockCache(fs_, data_.cache(), options_.say));
     TRESTLE_ASSIGN_OR_RETURN(manifest_, ReadCacheManifest(fs_, data_.cache()));
     TRESTLE_RETURN_IF_ERROR(RemoveUnlistedParts(fs_, data_.cache(), manifest_));
     DropOtherSettings();
@@ -68,6 +99,7 @@ class Preparer {
     for (const InputSet& set : sets) {
       if (set.blocks) (set.test ? input_.test : input_.train) = set.patterns;
     }
+    TRESTLE_ASSIGN_OR_RETURN(input_.in_use, UseCache(fs_, data_.cache()));
     return std::move(input_);
   }
 
@@ -77,7 +109,9 @@ class Preparer {
   void DropOtherSettings() {
     if (google::protobuf::util::MessageDifferencer::Equals(manifest_.settings(), settings_)) return;
     if (manifest_.parts_size() > 0) Say("the settings of the import changed; it starts again");
+    const int next_part = manifest_.next_part();
     manifest_.Clear();
+    manifest_.set_next_part(next_part);
   }
 
   static Result<bool> IsUnchanged(const CacheSource& entry) {
@@ -95,10 +129,23 @@ class Preparer {
     return stream->Xxh3_128() == entry.xxh3_128();
   }
 
+  // Names and sizes of its files alone.
+  Result<bool> IsWhole(const CachePart& part) const {
+    for (const CacheFile& file : part.files()) {
+      const std::string path = PartFolder(data_.cache(), part.number()) + "/" + file.name();
+      const auto bytes = fs_.Size(path);
+      if (bytes.status().code() == StatusCode::kNotFound) return false;
+      TRESTLE_RETURN_IF_ERROR(bytes.status());
+      if (*bytes != file.bytes()) return false;
+    }
+    return true;
+  }
+
   Status DropChanged() {
     Parts kept;
     for (const CachePart& part : manifest_.parts()) {
-      bool unchanged = true;
+      TRESTLE_ASSIGN_OR_RETURN(bool unchanged, IsWhole(part));
+      if (!unchanged) Say(PartFolder(data_.cache(), part.number()) + " is not as it was written");
       for (const CacheSource& source : part.sources()) {
         TRESTLE_ASSIGN_OR_RETURN(const bool same, IsUnchanged(source));
         unchanged = unchanged && same;
@@ -124,8 +171,9 @@ class Preparer {
     return {};
   }
 
-  // Takes the parts of the set, and imports what is in none.
-  Status Use(const InputSet& set) {
+  // The parts of the set, and which of its files are in none.
+  std::vector<CachePart> PartsOf(const InputSet& set, std::vector<Source>* missing) const {
+    std::vector<CachePart> parts;
     std::map<std::string, const Source*> wanted;
     for (const Source& source : set.sources) wanted[source.path] = &source;
     for (const CachePart& part : manifest_.parts()) {
@@ -134,12 +182,54 @@ class Preparer {
                       [&](const CacheSource& source) { return wanted.contains(source.path()); });
       if (part.test() != set.test || !all) continue;
       for (const CacheSource& source : part.sources()) wanted.erase(source.path());
-      Take(part);
+      parts.push_back(part);
     }
-    std::vector<Source> missing;
     for (const Source& source : set.sources) {
-      if (wanted.contains(source.path)) missing.push_back(source);
+      if (wanted.contains(source.path)) missing->push_back(source);
     }
+    return parts;
+  }
+
+  // Whether parts and what is missing, one behind the other, are in the order of the files. Rows
+  // that are held out are the last of all, so no part may follow others then.
+  bool InOrder(const InputSet& set, const std::vector<CachePart>& parts,
+               const std::vector<Source>& missing) const {
+    if (settings_.order() != TIME || parts.empty()) return true;
+    const bool holdout = !set.test && settings_.holdout() > 0;
+    if (holdout && parts.size() + (missing.empty() ? 0 : 1) > 1) return false;
+    std::vector<std::string> paths;
+    for (const CachePart& part : parts) {
+      for (const CacheSource& source : part.sources()) paths.push_back(source.path());
+    }
+    for (const Source& source : missing) paths.push_back(source.path);
+    return std::equal(paths.begin(), paths.end(), set.sources.begin(), set.sources.end(),
+                      [](const auto& path, const Source& source) { return path == source.path; });
+  }
+
+  void Drop(const std::vector<CachePart>& parts) {
+    Parts kept;
+    for (const CachePart& part : manifest_.parts()) {
+      const bool drop = std::any_of(parts.begin(), parts.end(), [&](const CachePart& other) {
+        return other.number() == part.number();
+      });
+      if (!drop) *kept.Add() = part;
+    }
+    manifest_.mutable_parts()->Swap(&kept);
+  }
+
+  // Takes the parts of the set, and imports what is in none.
+  Status Use(const InputSet& set) {
+    std::vector<Source> missing;
+    std::vector<CachePart> parts = PartsOf(set, &missing);
+    if (!InOrder(set, parts, missing)) {
+      Say("the files of data." + std::string(set.test ? "test" : "train") +
+          " are in another order than the cache, or more rows are to be held out; with order TIME "
+          "all are imported again");
+      Drop(parts);
+      parts.clear();
+      missing = set.sources;
+    }
+    for (const CachePart& part : parts) Take(part);
     if (missing.empty()) return {};
     TRESTLE_ASSIGN_OR_RETURN(const CachePart part, Import(set, std::move(missing)));
     Take(part);
@@ -150,12 +240,14 @@ class Preparer {
   Result<CachePart> Import(const InputSet& set, std::vector<Source> sources) {
     TRESTLE_RETURN_IF_ERROR(CheckColumns(manifest_.columns(), sources));
     int64_t bytes = 0;
-    int number = 1;
     for (const Source& source : sources) bytes += source.bytes;
-    for (const CachePart& part : manifest_.parts()) number = std::max(number, part.number() + 1);
     Say("importing " + std::to_string(sources.size()) + (sources.size() == 1 ? " file" : " files") +
         " of data." + (set.test ? "test" : "train") + ", " + Gigabytes(bytes) + ", into " +
         data_.cache());
+    // What the manifest does not list goes first, so that the disk has room for the new part.
+    TRESTLE_RETURN_IF_ERROR(WriteCacheManifest(fs_, data_.cache(), manifest_));
+    TRESTLE_RETURN_IF_ERROR(RemoveUnlistedParts(fs_, data_.cache(), manifest_));
+    TRESTLE_ASSIGN_OR_RETURN(const int number, NextPartNumber(fs_, data_.cache(), manifest_));
     PartRequest request;
     request.sources = std::move(sources);
     request.settings = &settings_;
@@ -164,14 +256,18 @@ class Preparer {
     request.folder = PartFolder(data_.cache(), number);
     request.memory_bytes = options_.memory_bytes;
     request.progress = options_.progress;
-    // Parts of an earlier manifest that are not in this one go before their number is used again.
-    TRESTLE_RETURN_IF_ERROR(WriteCacheManifest(fs_, data_.cache(), manifest_));
-    TRESTLE_RETURN_IF_ERROR(RemoveUnlistedParts(fs_, data_.cache(), manifest_));
-    TRESTLE_ASSIGN_OR_RETURN(CachePart part, ImportPart(fs_, request, pool_));
+    auto imported = ImportPart(fs_, request, pool_);
+    if (!imported.ok()) {
+      // A full disk stays full otherwise. If this fails too, the next import removes it.
+      (void)RemovePart(fs_, data_.cache(), number);
+      return imported.status();
+    }
+    CachePart part = *std::move(imported);
     part.set_number(number);
     part.set_test(set.test);
     TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(data_.cache()));
     *manifest_.add_parts() = part;
+    manifest_.set_next_part(number + 1);
     TRESTLE_RETURN_IF_ERROR(WriteCacheManifest(fs_, data_.cache(), manifest_));
     return part;
   }
@@ -179,7 +275,7 @@ class Preparer {
   void Take(const CachePart& part) {
     for (const CacheFile& file : part.files()) {
       auto& files = part.test() || file.holdout() ? input_.test : input_.train;
-      files.push_back(PartFolder(data_.cache(), part.number()) + "/" + file.name());
+      files.push_back(Literal(PartFolder(data_.cache(), part.number()) + "/" + file.name()));
     }
     input_.parts.push_back(part);
   }
@@ -211,7 +307,7 @@ Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
   InputProblems problems;
   bool blocks = true;
   for (InputSet& set : sets) {
-    Look(data.text(), &set, &problems);
+    Look(data, &set, &problems);
     set.blocks = set.blocks && !(settings.ok() && NeedsImport(*settings));
     blocks = blocks && set.blocks;
   }
@@ -225,6 +321,35 @@ Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
   return input;
 }
 
+namespace {
+
+std::string Join(const google::protobuf::RepeatedPtrField<std::string>& patterns) {
+  std::string text;
+  for (const std::string& pattern : patterns) text += (text.empty() ? "" : ", ") + pattern;
+  return text;
+}
+
+// A set that is named must have rows.
+Status CheckRows(const PreparedInput& input, const Data& data, const std::string& first_reject) {
+  const bool imports[2] = {std::any_of(input.parts.begin(), input.parts.end(),
+                                       [](const CachePart& part) { return !part.test(); }),
+                           std::any_of(input.parts.begin(), input.parts.end(),
+                                       [](const CachePart& part) { return part.test(); })};
+  const std::string rejected = first_reject.empty() ? "" : "; rejected first: " + first_reject;
+  for (const bool test : {false, true}) {
+    if (!imports[test] || !(test ? input.test : input.train).empty()) continue;
+    return {StatusCode::kInvalidData, std::string(test ? "data.test: " : "data.train: ") +
+                                          Join(test ? data.test() : data.train()) +
+                                          ": no rows to import" + rejected};
+  }
+  if (data.holdout() == 0 || !input.test.empty()) return {};
+  return {StatusCode::kInvalidData,
+          "data.holdout: " + Join(data.train()) +
+              " has too few rows to hold out any; raise it, or name files in data.test"};
+}
+
+}  // namespace
+
 Status CheckRejected(const PreparedInput& input, const Data& data) {
   int64_t rejected = 0;
   std::string first, where;
@@ -235,7 +360,7 @@ Status CheckRejected(const PreparedInput& input, const Data& data) {
     where +=
         (where.empty() ? "" : ", ") + PartFolder(data.cache(), part.number()) + "/rejected.tsv";
   }
-  if (rejected <= data.max_bad_rows()) return {};
+  if (rejected <= data.max_bad_rows()) return CheckRows(input, data, first);
   return {
       StatusCode::kInvalidData,
       std::to_string(rejected) + " rows were rejected by the import, data.max_bad_rows allows " +

@@ -7,13 +7,14 @@
 // removed.
 //
 // Thread safety: one thread. Collective: no; one rank does it. Two processes that prepare one cache
-// wait for each other.
+// wait for each other. Files of the cache stay as they are for as long as the PreparedInput lives.
 // Errors: kNotFound, kInvalidData, all at once, as a Dataset's; kInvalidData if more rows were
 // rejected than data.max_bad_rows; kIoError, kCorrupt.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,12 +38,13 @@ struct PreparedInput {
   std::vector<std::string> train, test;  // patterns for OpenDataset
   std::vector<CachePart> parts;          // of the cache that are used
   int64_t imported = 0;                  // parts, of them, that are new
+  std::unique_ptr<FileLock> in_use;      // of the cache; null where there are no locks
 };
 
 Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
                                    const PrepareOptions& options, FileSystem& fs);
 
-// Why rows that were rejected stop a run, if they do.
+// Why rows that were rejected, or that are not there, stop a run, if they do.
 Status CheckRejected(const PreparedInput& input, const Data& data);
 
 }  // namespace trestle

@@ -26,10 +26,46 @@ constexpr int64_t kMemoryFactor = 5;        // a unit's memory: text, columns, f
 constexpr int64_t kMostBucket = INT32_MAX;  // offsets of columns have 32 bits
 constexpr int64_t kMostBuffer = 64 << 10;   // of a bucket
 
-int64_t TextBytes(const std::vector<Source>& sources) {
+std::vector<std::string> NamesOf(const ImportColumns& columns) {
+  std::vector<std::string> names;
+  for (const ImportColumn& column : columns) names.push_back(column.name());
+  return names;
+}
+
+// Of a file of blocks, as its first rows tell.
+Result<double> TextOfARow(const PartRequest& request, const Source& source) {
+  TRESTLE_ASSIGN_OR_RETURN(
+      const auto records,
+      OpenRecords(source, request.settings->text(), NamesOf(*request.columns)));
+  TRESTLE_ASSIGN_OR_RETURN(const RecordChunk chunk, records->Next(kMiB));
+  const auto rows = std::count(chunk.bytes.begin(), chunk.bytes.end(), '\n');
+  return static_cast<double>(chunk.bytes.size()) / static_cast<double>(std::max<int64_t>(rows, 1));
+}
+
+Result<int64_t> TextBytes(const PartRequest& request) {
   int64_t bytes = 0;
-  for (const Source& source : sources) bytes += source.bytes * (source.packed ? kPackedFactor : 1);
+  double of_row = 0;  // of files of blocks; the first that has rows speaks for all
+  for (const Source& source : request.sources) {
+    if (source.kind != SourceKind::kBlocks) {
+      bytes += source.bytes * (source.packed ? kPackedFactor : 1);
+    } else if (source.rows > 0) {
+      if (of_row == 0) {
+        TRESTLE_ASSIGN_OR_RETURN(of_row, TextOfARow(request, source));
+      }
+      bytes += static_cast<int64_t>(of_row * static_cast<double>(source.rows));
+    }
+  }
   return bytes;
+}
+
+// Columns could not hold it.
+Status CheckUnit(int64_t text_bytes) {
+  if (text_bytes <= kMostBucket) return {};
+  return {StatusCode::kUnsupported,
+          "a unit of the import holds " + std::to_string(text_bytes) +
+              " bytes of text, at most " + std::to_string(kMostBucket) +
+              " are possible: archives that hold far more text than archives of their size do must "
+              "be unpacked before the import"};
 }
 
 // Enough stretches that the held out share can be told from the rest.
@@ -70,12 +106,12 @@ Status RunUntilDone(ThreadPool& pool, int threads, const std::function<Result<bo
 
 class PartImporter {
  public:
-  PartImporter(FileSystem& fs, const PartRequest& request, ThreadPool& pool)
+  PartImporter(FileSystem& fs, const PartRequest& request, int64_t text_bytes, ThreadPool& pool)
       : fs_(fs),
         request_(request),
         pool_(pool),
         syncer_(fs),
-        text_bytes_(TextBytes(request.sources)),
+        text_bytes_(text_bytes),
         unit_bytes_(UnitBytes(text_bytes_, request.settings->order(), request.holdout)),
         accepted_(request.sources.size()),
         rejected_(request.sources.size()) {
@@ -96,11 +132,6 @@ class PartImporter {
 
  private:
   const TextFiles& text() const { return request_.settings->text(); }
-  std::vector<std::string> ColumnNames() const {
-    std::vector<std::string> names;
-    for (const ImportColumn& column : *request_.columns) names.push_back(column.name());
-    return names;
-  }
   char QuoteOf(size_t source) const { return request_.sources[source].record_quote(text()); }
 
   std::string PathOf(int64_t unit) const {
@@ -122,11 +153,7 @@ class PartImporter {
     TRESTLE_RETURN_IF_ERROR(ScatterAll(&scatter));
     int64_t largest = 0;
     for (size_t b = 0; b < ranges.size(); ++b) largest = std::max(largest, scatter.bytes(b));
-    if (largest > kMostBucket) {
-      return {StatusCode::kUnsupported,
-              "the archives hold far more text than archives of their size do; unpack them before "
-              "the import"};
-    }
+    TRESTLE_RETURN_IF_ERROR(CheckUnit(largest));
     std::atomic<size_t> next = 0;
     return RunUntilDone(pool_, ThreadsFor(largest), [&]() -> Result<bool> {
       const size_t bucket = next++;
@@ -139,7 +166,7 @@ class PartImporter {
   }
 
   Status ScatterAll(Scatter* scatter) {
-    SourceChunks chunks(request_.sources, text(), ColumnNames(), kChunkBytes);
+    SourceChunks chunks(request_.sources, text(), NamesOf(*request_.columns), kChunkBytes);
     const int threads = ThreadsFor(2 * kChunkBytes);
     const Status scattered = RunUntilDone(pool_, threads, [&]() -> Result<bool> {
       TRESTLE_ASSIGN_OR_RETURN(const auto chunk, chunks.Next());
@@ -165,7 +192,7 @@ class PartImporter {
   }
 
   Status KeepOrder() {
-    SourceChunks chunks(request_.sources, text(), ColumnNames(), unit_bytes_);
+    SourceChunks chunks(request_.sources, text(), NamesOf(*request_.columns), unit_bytes_);
     const Status imported = RunUntilDone(pool_, ThreadsFor(unit_bytes_), [&]() -> Result<bool> {
       TRESTLE_ASSIGN_OR_RETURN(const auto chunk, chunks.Next());
       if (!chunk) return false;
@@ -180,6 +207,7 @@ class PartImporter {
   }
 
   Status ImportChunk(const SourceChunks::Chunk& chunk) {
+    TRESTLE_RETURN_IF_ERROR(CheckUnit(static_cast<int64_t>(chunk.records.bytes.size())));
     Unit unit(request_.sources, text(), *request_.columns);
     std::string_view record;
     int64_t line = 0;
@@ -247,11 +275,14 @@ class PartImporter {
     return part;
   }
 
-  // In time order the last files are kept to test with, until they have the share.
+  // In time order the last files are kept to test with, until they have the share; the first is
+  // trained on in any case.
   void HoldOutLast() {
     const auto wanted = static_cast<double>(rows_) * request_.holdout;
     double held = 0;
-    for (auto unit = units_.rbegin(); unit != units_.rend() && held < wanted; ++unit) {
+    if (units_.empty()) return;
+    const auto first = std::prev(units_.rend());
+    for (auto unit = units_.rbegin(); unit != first && held < wanted; ++unit) {
       unit->second.file.set_holdout(true);
       held += static_cast<double>(unit->second.file.rows());
     }
@@ -310,7 +341,8 @@ class PartImporter {
 }  // namespace
 
 Result<CachePart> ImportPart(FileSystem& fs, const PartRequest& request, ThreadPool& pool) {
-  return PartImporter(fs, request, pool).Run();
+  TRESTLE_ASSIGN_OR_RETURN(const int64_t text_bytes, TextBytes(request));
+  return PartImporter(fs, request, text_bytes, pool).Run();
 }
 
 }  // namespace trestle

@@ -31,7 +31,7 @@ class JsonReader final : public RowReader {
                    RowProblem* problem) override {
     const Json object = Json::parse(record, nullptr, /*allow_exceptions=*/false);
     if (!object.is_object()) {
-      problem->reason = "is not a JSON object";
+      problem->reason = IsUtf8(record) ? "is not a JSON object" : "holds text that is not UTF-8";
       return false;
     }
     for (int c = 0; c < columns_.size(); ++c) {

@@ -55,7 +55,8 @@ void Unit::Add(size_t source, int64_t line, std::string_view record) {
     ++result_.accepted[source];
     return;
   }
-  ++result_.rejected[source];
+  // A quote that is not closed takes good lines along: each of them is a row that is lost.
+  result_.rejected[source] += 1 + std::count(record.begin(), record.end(), '\n');
   result_.rejects.push_back({source, line, std::move(problem)});
   if (result_.rejects.size() >= 2 * kMostRejects) KeepFirst(&result_.rejects, kMostRejects);
 }

@@ -6,6 +6,7 @@
 #include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
 
 #include <algorithm>
 #include <cmath>
@@ -154,6 +155,24 @@ ArrayPointer ArrayOf(UnitColumn* column) {
                            : Integers(std::move(column->integers), validity, column->missing);
 }
 
+// Appends the hash of each buffer.
+void AppendHashes(const arrow::ArrayData& data, std::string* hashes) {
+  for (const auto& buffer : data.buffers) {
+    if (buffer) hashes->append(Hash128(static_cast<std::string_view>(*buffer)));
+    hashes->push_back('.');
+  }
+  for (const auto& child : data.child_data) AppendHashes(*child, hashes);
+  if (data.dictionary) AppendHashes(*data.dictionary, hashes);
+}
+
+// The footer says where blocks are but not what they hold, so a hash of that goes into its schema:
+// a dataset's fingerprint, for which footers alone are read, then changes with every value.
+std::shared_ptr<arrow::KeyValueMetadata> ContentHash(const std::vector<ArrayPointer>& arrays) {
+  std::string hashes;
+  for (const ArrayPointer& array : arrays) AppendHashes(*array->data(), &hashes);
+  return arrow::key_value_metadata({"trestle.content_xxh3_128"}, {Hash128(hashes)});
+}
+
 arrow::Result<std::shared_ptr<arrow::Buffer>> ToIpc(
     const std::shared_ptr<arrow::RecordBatch>& rows) {
   arrow::ipc::IpcWriteOptions options = arrow::ipc::IpcWriteOptions::Defaults();
@@ -179,7 +198,8 @@ Result<CacheFile> WriteUnitFile(FileSystem& fs, const std::string& path, const I
     fields.push_back(arrow::field(names[static_cast<int>(c)].name(), arrays.back()->type()));
   }
   const int64_t rows = arrays.front()->length();
-  auto buffer = ToIpc(arrow::RecordBatch::Make(arrow::schema(fields), rows, arrays));
+  const auto schema = arrow::schema(fields, ContentHash(arrays));
+  auto buffer = ToIpc(arrow::RecordBatch::Make(schema, rows, arrays));
   if (!buffer.ok()) return FromArrow(buffer.status(), path);
   const std::string_view bytes(reinterpret_cast<const char*>((*buffer)->data()),
                                static_cast<size_t>((*buffer)->size()));
