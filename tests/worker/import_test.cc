@@ -1,5 +1,6 @@
 // From raw files to rows that lanes read.
 #include <arrow/array.h>
+#include <arrow/array/builder_binary.h>
 #include <arrow/chunked_array.h>
 #include <arrow/result.h>
 #include <arrow/util/compression.h>
@@ -253,6 +254,93 @@ TEST_F(ImportTest, OneOtherValueIsAnotherFingerprint) {
   }
 }
 
+TEST_F(ImportTest, ACacheWhoseFileIsGoneOrCutIsMadeAgain) {
+  dir_.Write("in/a.csv", NumberedCsv(100));
+  Configure(kNumberedData, kNumberedFeatures);
+  std::string path = MustPrepare().train.front();
+  std::filesystem::resize_file(path, 100);
+  path = MustPrepare().train.front();
+  EXPECT_EQ(Rows({path}).rows, 100);
+  std::filesystem::remove(path);
+  EXPECT_EQ(Rows(MustPrepare().train).rows, 100);
+}
+
+TEST_F(ImportTest, ACacheInAFolderOfAnyNameAndAmongTheFilesIsNoFile) {
+  dir_.Write("in/a.csv", NumberedCsv(100));
+  Configure(kNumberedData, kNumberedFeatures);
+  data_.set_cache(dir_.Join("in/ca[ch]*e/x"));
+  EXPECT_EQ(Rows(MustPrepare().train).rows, 100);
+  EXPECT_EQ(MustPrepare().imported, 0);
+}
+
+TEST_F(ImportTest, InTimeOrderAFileBeforeOthersImportsAllAgain) {
+  dir_.Write("in/b.csv", NumberedCsv(100, 100));
+  Configure(std::string(kNumberedData) + "order: TIME", kNumberedFeatures);
+  MustPrepare();
+  dir_.Write("in/c.csv", NumberedCsv(50, 200));
+  EXPECT_EQ(MustPrepare().parts.size(), 2u);
+  dir_.Write("in/a.csv", NumberedCsv(100));
+  const PreparedInput input = MustPrepare();
+  EXPECT_EQ(input.parts.size(), 1u);
+  EXPECT_THAT(said_, HasSubstr("all are imported again"));
+  std::vector<uint64_t> expected(250);
+  std::iota(expected.begin(), expected.end(), 0);
+  EXPECT_EQ(Ids(Rows(input.train).slots[0]), expected);
+}
+
+TEST_F(ImportTest, InTimeOrderTheLastRowsOfAllAreHeldOut) {
+  dir_.Write("in/a.csv", NumberedCsv(1000));
+  Configure(std::string(kNumberedData) + "order: TIME holdout: 0.3", kNumberedFeatures);
+  MustPrepare();
+  dir_.Write("in/b.csv", NumberedCsv(1000, 1000));
+  const PreparedInput input = MustPrepare();
+  const std::vector<uint64_t> train = Ids(Rows(input.train).slots[0]);
+  const std::vector<uint64_t> test = Ids(Rows(input.test).slots[0]);
+  EXPECT_EQ(train.size() + test.size(), 2000u);
+  EXPECT_LT(train.back(), test.front());
+}
+
+TEST_F(ImportTest, SetsWithoutRowsAreToldByTheirPatterns) {
+  dir_.Write("in/a.csv", "clk,user\n1,1\n0,2\n");
+  dir_.Write("test/a.csv", "clk,user\n");
+  const auto problem = [&] { return CheckRejected(MustPrepare(), data_).ToString(); };
+  Configure(R"(label: "clk" holdout: 0.1 order: TIME)", R"(id { columns: "user" })");
+  EXPECT_THAT(problem(), HasSubstr("in/* has too few rows to hold out any"));
+  Configure(R"(label: "clk")", R"(id { columns: "user" })");
+  data_.add_test(dir_.Join("test/*"));
+  EXPECT_THAT(problem(), HasSubstr("test/*: no rows to import"));
+}
+
+TEST_F(ImportTest, TextOfParquetThatIsNotUtf8IsRejected) {
+  std::filesystem::create_directories(dir_.Join("in"));
+  arrow::StringBuilder names;
+  for (const char* name : {"a", "b\xFF", "c"}) EXPECT_TRUE(names.Append(name).ok());
+  WriteParquet(dir_.Join("in/a.parquet"),
+               {{"y", Int64s({1, 0, 1})}, {"name", names.Finish().ValueOrDie()}}, 10);
+  dir_.Write("in/b.csv", "y,name\n1,d\n");
+  Configure(R"(label: "y")", R"(id { columns: "name" })");
+  const PreparedInput input = MustPrepare();
+  EXPECT_EQ(input.parts[0].sources(0).rows(), 2);
+  EXPECT_THAT(Rejected(), HasSubstr("a.parquet\t2\t\tholds text that is not UTF-8\n"));
+}
+
+TEST_F(ImportTest, FractionsAreNoIntegerIdsWhateverTheirValues) {
+  std::filesystem::create_directories(dir_.Join("in"));
+  WriteParquet(dir_.Join("in/a.parquet"), {{"y", Int64s({1, 0})}, {"id", Doubles({1, 2.5})}}, 10);
+  dir_.Write("in/b.csv", "y,id\n1,7\n");
+  Configure(R"(label: "y")", R"(id { columns: "id" type: INTEGER })");
+  EXPECT_EQ(MustPrepare().parts[0].sources(0).rejected(), 2);
+}
+
+TEST_F(ImportTest, AColumnThatABlockFileHoldsTwiceIsTold) {
+  std::filesystem::create_directories(dir_.Join("in"));
+  WriteParquet(dir_.Join("in/a.parquet"),
+               {{"y", Int64s({1, 0})}, {"id", Int64s({1, 2})}, {"id", Int64s({1, 2})}}, 10);
+  dir_.Write("in/b.csv", "y,id\n1,7\n");
+  Configure(R"(label: "y")", R"(id { columns: "id" })");
+  EXPECT_THAT(Error(), HasSubstr("column \"id\" occurs twice"));
+}
+
 TEST_F(ImportTest, PartsThatAJobReadsStayUntilItEnds) {
   dir_.Write("in/a.csv", NumberedCsv(100));
   Configure(kNumberedData, kNumberedFeatures);
@@ -316,6 +404,7 @@ TEST_F(ImportTest, AFailingDiskLeavesTheCacheAsItWas) {
       complete = CacheBytes();
       break;
     }
+    for (const auto& [path, bytes] : CacheBytes()) EXPECT_THAT(path, Not(HasSubstr("bucket")));
     // Whatever failed, the next import goes through, and the first part stays in use.
     const auto manifest = ReadCacheManifest(FileSystem::Local(), dir_.Join("cache"));
     ASSERT_TRUE(manifest.ok());

@@ -27,6 +27,19 @@ class CellSplitter {
     return value.is_string() || (value.is_array() && !value.empty() && value.front().is_string());
   }
 
+  // As a cell of a CSV file would hold it; it cannot hold all that JSON can, which does not matter
+  // to those who look at a sample.
+  static std::string Text(nlohmann::json value) {
+    if (value.is_string()) return value.get<std::string>();
+    for (nlohmann::json& item : value) {
+      if (!value.is_array() || !item.is_string()) continue;
+      for (char& c : item.get_ref<std::string&>()) {
+        if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) c = '_';
+      }
+    }
+    return value.dump();
+  }
+
   Cells SplitFields(std::string_view record) {
     const char* problem = splitter_.Split(record, &fields_);
     if (problem != nullptr || fields_.size() != source_.columns.size()) return {};
@@ -41,9 +54,7 @@ class CellSplitter {
       const auto member = object.find(source_.columns[c]);
       const bool there = member != object.end() && !member->is_null();
       if (there && IsText(*member)) text_[c] = true;
-      cells.push_back(!there                ? ""
-                      : member->is_string() ? member->get<std::string>()
-                                            : member->dump());
+      cells.push_back(there ? Text(*member) : "");
     }
     return cells;
   }
