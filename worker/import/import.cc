@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include "worker/import/byte_stream.h"
 #include "worker/import/cache.h"
