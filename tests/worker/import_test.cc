@@ -404,7 +404,6 @@ TEST_F(ImportTest, AFailingDiskLeavesTheCacheAsItWas) {
       complete = CacheBytes();
       break;
     }
-    for (const auto& [path, bytes] : CacheBytes()) EXPECT_THAT(path, Not(HasSubstr("bucket")));
     // Whatever failed, the next import goes through, and the first part stays in use.
     const auto manifest = ReadCacheManifest(FileSystem::Local(), dir_.Join("cache"));
     ASSERT_TRUE(manifest.ok());
@@ -489,6 +488,7 @@ TEST_F(ImportTest, ADamagedArchiveIsInvalidData) {
   const auto input = Prepare();
   EXPECT_EQ(input.status().code(), StatusCode::kInvalidData);
   EXPECT_THAT(input.status().ToString(), HasSubstr("a.csv.gz: "));
+  EXPECT_FALSE(FileSystem::Local().Exists(PartFolder(dir_.Join("cache"), 1)));
 }
 
 TEST_F(ImportTest, TextInJsonIsNoInteger) {

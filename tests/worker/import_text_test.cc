@@ -114,8 +114,8 @@ TEST(ImportCells, TimesOfManyKindsAreOneInstant) {
   }
   EXPECT_EQ(ParseTime("2024-03-31"), ParseTime("20240331"));
   EXPECT_EQ(ParseTime("2024-03-31 17"), ParseTime("2024-03-31 17:00:00"));
-  for (const char* text :
-       {"2024-13-01", "2024-01-32", "2023-02-29", "1900-02-29", "31.03.2024", "2024-03-31 25:00", "12", "2024-03-31 17:5"}) {
+  for (const char* text : {"2024-13-01", "2024-01-32", "2023-02-29", "1900-02-29", "31.03.2024",
+                           "2024-03-31 25:00", "12", "2024-03-31 17:5"}) {
     EXPECT_EQ(ParseTime(text), std::nullopt) << text;
   }
   const int64_t sunday = *ParseTime("2024-03-31 17:05");

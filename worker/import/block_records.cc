@@ -153,7 +153,7 @@ class BlockRecords final : public RecordStream {
   const std::string path_;
   const NextBatch next_;
   const int64_t file_bytes_;
-  std::vector<std::string> keys_;  // "name":
+  std::vector<std::string> keys_;              // "name":
   std::shared_ptr<arrow::RecordBatch> batch_;  // may be far larger than a chunk
   int64_t row_ = 0;                            // of it, the next
   int64_t line_ = 1;

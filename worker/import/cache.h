@@ -39,7 +39,8 @@ Result<int> NextPartNumber(FileSystem& fs, const std::string& folder,
 
 // Removes the folder of a part, if it is there.
 Status RemovePart(FileSystem& fs, const std::string& folder, int number);
-// Removes what imports left that is not in the manifest, unless a job reads the cache; nothing else.
+// Removes what imports left that is not in the manifest, unless a job reads the cache; nothing
+// else.
 Status RemoveUnlistedParts(FileSystem& fs, const std::string& folder,
                            const CacheManifest& manifest);
 

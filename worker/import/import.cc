@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include "worker/import/byte_stream.h"
 #include "worker/import/cache.h"
@@ -40,13 +41,12 @@ bool Holds(const std::string& path, const std::string& folder) {
   std::error_code error;
   const auto outer = std::filesystem::weakly_canonical(path, error);
   const auto inner = std::filesystem::weakly_canonical(folder, error);
-  return !error && std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first ==
-                       outer.end();
+  return !error &&
+         std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
 // The files of a set; data/* matches the cache data/cache too, which is none.
-std::vector<std::string> FilesOf(const std::string& cache, InputSet* set,
-                                 InputProblems* problems) {
+std::vector<std::string> FilesOf(const std::string& cache, InputSet* set, InputProblems* problems) {
   std::vector<std::string> files = FindInputFiles(set->patterns, problems);
   const auto holds_cache = [&](const std::string& path) { return Holds(path, cache); };
   if (std::erase_if(files, holds_cache) == 0) return files;

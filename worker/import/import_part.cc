@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <map>
 #include <mutex>
 
@@ -35,8 +36,7 @@ std::vector<std::string> NamesOf(const ImportColumns& columns) {
 // Of a file of blocks, as its first rows tell.
 Result<double> TextOfARow(const PartRequest& request, const Source& source) {
   TRESTLE_ASSIGN_OR_RETURN(
-      const auto records,
-      OpenRecords(source, request.settings->text(), NamesOf(*request.columns)));
+      const auto records, OpenRecords(source, request.settings->text(), NamesOf(*request.columns)));
   TRESTLE_ASSIGN_OR_RETURN(const RecordChunk chunk, records->Next(kMiB));
   const auto rows = std::count(chunk.bytes.begin(), chunk.bytes.end(), '\n');
   return static_cast<double>(chunk.bytes.size()) / static_cast<double>(std::max<int64_t>(rows, 1));
@@ -62,8 +62,8 @@ Result<int64_t> TextBytes(const PartRequest& request) {
 Status CheckUnit(int64_t text_bytes) {
   if (text_bytes <= kMostBucket) return {};
   return {StatusCode::kUnsupported,
-          "a unit of the import holds " + std::to_string(text_bytes) +
-              " bytes of text, at most " + std::to_string(kMostBucket) +
+          "a unit of the import holds " + std::to_string(text_bytes) + " bytes of text, at most " +
+              std::to_string(kMostBucket) +
               " are possible: archives that hold far more text than archives of their size do must "
               "be unpacked before the import"};
 }

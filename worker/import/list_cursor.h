@@ -1,4 +1,5 @@
-// ListCursor: the items of a list in one cell, one after the other: between separators, or [1, 2] and
+// ListCursor: the items of a list in one cell, one after the other: between separators, or [1, 2]
+// and
 // ["a, b", 'c'] with commas. What cannot be cut for sure is no list: an item with a backslash, or
 // with a quote that is not around all of it.
 //
@@ -16,8 +17,8 @@ class ListCursor {
  public:
   ListCursor(std::string_view cell, char separator);
 
-  // False at the end, and where the rest is no list. Items in brackets are without blanks and quotes
-  // around them, others as they are; a separator at the end has an empty item behind it.
+  // False at the end, and where the rest is no list. Items in brackets are without blanks and
+  // quotes around them, others as they are; a separator at the end has an empty item behind it.
   bool Next(std::string_view* item);
   // Null, or why the cell is no list.
   const char* problem() const { return problem_; }
