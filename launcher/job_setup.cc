@@ -95,7 +95,7 @@ Status Job::PrepareFiles(const std::string& command) {
     if (prepared.ok()) lines.End(*prepared);
   }
   Status status = prepared.status();
-  if (status.ok()) status = CheckRejected(*prepared, loaded_.config.data());
+  if (leads() && status.ok()) status = CheckRejected(*prepared, loaded_.config.data());
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, status));
   for (std::vector<std::string>* files : {&prepared->train, &prepared->test}) {
     TRESTLE_ASSIGN_OR_RETURN(const auto lists, comm_.AllGather(kSetUp, JoinLines(*files)));
