@@ -55,10 +55,12 @@ class ImportKill : public testing::Test {
             dir_.path()};
   }
 
+  // Without its locks.
   std::map<std::string, std::string> CacheBytes() const {
     std::map<std::string, std::string> all;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.Join("cache"))) {
-      if (entry.is_directory() || entry.path().filename() == "lock") continue;
+      const std::string name = entry.path().filename().string();
+      if (entry.is_directory() || name == "lock" || name.starts_with("in-use-")) continue;
       all[entry.path().string()] = FileSystem::Local().Read(entry.path().string()).value();
     }
     return all;
