@@ -1,7 +1,7 @@
 // A file that appears whole or not at all: written as "<path>.tmp", in pieces of 1 MiB, synced and
 // renamed by Commit, so that a reader sees the old file or the new one. One that is destroyed
-// before is removed. In an object store, where a file is
-// there whole once it was closed, it is written under its own name: a rename would copy it.
+// before is removed. In an object store, where a file is there whole once it was closed, it is
+// written under its own name: a rename would copy it.
 //
 // Thread safety: one thread. Ownership: the filesystem must outlive it. Errors: kIoError.
 #pragma once

@@ -35,6 +35,14 @@ void AddThreads(CLI::App* command, int* threads) {
       ->check(CLI::Range(1, 1024));
 }
 
+void AddMemory(CLI::App* command, uint64_t* bytes, const std::string& what,
+               const std::string& by_default) {
+  command->add_option("--memory", *bytes, what)
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->type_name("SIZE")
+      ->default_str(by_default);
+}
+
 int SynthPlant(const SynthArguments<PlantSettings>& arguments) {
   ThreadPool pool(ThreadsOf(arguments.threads));
   const Result<PlantReport> report = WritePlant(arguments.settings, arguments.folder, pool);
@@ -92,9 +100,7 @@ void AddPrepareImport(CLI::App* prepare, CommandSet* commands) {
                     [arguments, &files] { return RunImport(files, *arguments); });
   AddConfigArguments(import, &arguments->config);
   AddThreads(import, &arguments->import.threads);
-  import->add_option("--memory", arguments->import.memory, "about the most to use")
-      ->type_name("SIZE")
-      ->capture_default_str();
+  AddMemory(import, &arguments->import.memory, "about the most to use, at least 64MB", "1GB");
   import->add_flag("--key-counts", arguments->import.key_counts,
                    "count each table's keys into the cache's key-counts/TABLE.arrow");
 }
@@ -150,10 +156,7 @@ void AddPrepareTaobao(CLI::App* prepare, CommandSet* commands) {
   taobao->add_option("OUT", o.out, "folder for train/*.parquet and test/*.parquet")->required();
   taobao->add_flag("--time-order", o.in_time_order,
                    "rows in the order of their time, for data.order TIME; else shuffled");
-  taobao->add_option("--memory", o.memory, "of all processes together, at least 512MB")
-      ->transform(CLI::AsSizeValue(false))
-      ->type_name("SIZE")
-      ->default_str("4GB");
+  AddMemory(taobao, &o.memory, "of all processes together, at least 512MB", "4GB");
   AddThreads(taobao, &o.threads);
   taobao->add_option("--buckets", o.buckets, "of users; default: as the memory asks for")
       ->check(CLI::Range(1, 10'000));

@@ -28,17 +28,18 @@ bool NeedsStatistics(const Schema& schema) {
   });
 }
 
-std::string JoinLines(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += line + "\n";
-  return text;
+// Behind each a byte that no path holds.
+std::string JoinTexts(const std::vector<std::string>& texts) {
+  std::string joined;
+  for (const std::string& text : texts) joined += text + '\0';
+  return joined;
 }
 
-std::vector<std::string> SplitLines(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
+std::vector<std::string> SplitTexts(const std::string& joined) {
+  std::vector<std::string> texts;
+  std::istringstream in(joined);
+  for (std::string text; std::getline(in, text, '\0');) texts.push_back(text);
+  return texts;
 }
 
 }  // namespace
@@ -98,8 +99,8 @@ Status Job::PrepareFiles(const std::string& command) {
   if (leads() && status.ok()) status = CheckRejected(*prepared, loaded_.config.data());
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, status));
   for (std::vector<std::string>* files : {&prepared->train, &prepared->test}) {
-    TRESTLE_ASSIGN_OR_RETURN(const auto lists, comm_.AllGather(kSetUp, JoinLines(*files)));
-    *files = SplitLines(lists[static_cast<size_t>(leader_.value)]);
+    TRESTLE_ASSIGN_OR_RETURN(const auto lists, comm_.AllGather(kSetUp, JoinTexts(*files)));
+    *files = SplitTexts(lists[static_cast<size_t>(leader_.value)]);
   }
   files_ = *std::move(prepared);
   return {};

@@ -27,16 +27,12 @@ std::string List(const std::vector<std::string>& texts) {
 
 std::string Number(double x) { return Format("%.9g", x); }
 
-bool IsList(const GuessedColumn& c) {
-  return c.guess == Guess::kIntegerList || c.guess == Guess::kStringList;
-}
-
 class Writer {
  public:
   Writer(const GuessedConfig& guessed, const ConfigFiles& files)
       : guessed_(guessed), files_(files) {
     for (const GuessedColumn& column : guessed.columns) {
-      if (IsList(column)) sequences_[column.in_step].push_back(&column);
+      if (column.is_list()) sequences_[column.in_step].push_back(&column);
     }
   }
 

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <cstdio>
 #include <iterator>
 #include <map>
 #include <set>
 #include <unordered_map>
 
 #include "base/nearest_name.h"
+#include "launcher/format.h"
 #include "worker/import/cells.h"
 
 namespace trestle {
@@ -53,10 +53,8 @@ bool IsTimeName(const std::string& name) {
 }
 
 std::string Percent(int64_t part, int64_t all) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.3g %%",
+  return Format("%.3g %%",
                 all > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(all) : 0.0);
-  return text;
 }
 
 int DimOf(size_t distinct) { return distinct < 20 ? 4 : distinct < 2000 ? 8 : 16; }
@@ -151,10 +149,8 @@ class ColumnGuesser {
       if (!amount) return false;
     }
     column_.wide = p_.min >= 0 && p_.max > 20 * std::max(p_.median, 1e-9) && p_.max > 20;
-    char range[96];
-    std::snprintf(range, sizeof(range), "numbers from %.6g to %.6g, median %.6g", p_.min, p_.max,
-                  p_.median);
-    Set(Guess::kNumber, range);
+    Set(Guess::kNumber,
+        Format("numbers from %.6g to %.6g, median %.6g", p_.min, p_.max, p_.median));
     return true;
   }
 
@@ -174,10 +170,6 @@ class ColumnGuesser {
   GuessedColumn& column_;
   const ColumnProfile& p_;
 };
-
-bool IsList(const GuessedColumn& column) {
-  return column.guess == Guess::kIntegerList || column.guess == Guess::kStringList;
-}
 
 class ConfigGuesser {
  public:
@@ -237,14 +229,8 @@ class ConfigGuesser {
     const auto positives = values.end() - std::lower_bound(values.begin(), values.end(), from);
     guessed_.positive_share = static_cast<double>(positives) / static_cast<double>(values.size());
     column.why = Percent(positives, static_cast<int64_t>(values.size())) + " positive" +
-                 (guessed_.label_is_binary ? "" : ", being at least " + Number(from));
+                 (guessed_.label_is_binary ? "" : ", being at least " + Format("%.9g", from));
     return {};
-  }
-
-  static std::string Number(double x) {
-    char text[32];
-    std::snprintf(text, sizeof(text), "%.9g", x);
-    return text;
   }
 
   // The least value that at most half of the rows reach, and some do.
@@ -273,7 +259,7 @@ class ConfigGuesser {
   void ShareTables() {
     for (size_t c = 0; c < guessed_.columns.size(); ++c) {
       GuessedColumn& list = guessed_.columns[c];
-      if (!IsList(list)) continue;
+      if (!list.is_list()) continue;
       const enum Guess wanted =
           list.guess == Guess::kIntegerList ? Guess::kIntegerId : Guess::kStringId;
       double best = 0.5;
@@ -317,7 +303,7 @@ class ConfigGuesser {
     std::map<std::vector<size_t>, int> groups;
     for (size_t c = 0; c < guessed_.columns.size(); ++c) {
       GuessedColumn& list = guessed_.columns[c];
-      if (!IsList(list)) continue;
+      if (!list.is_list()) continue;
       std::vector<size_t> lengths;
       for (const std::string& cell : sample_.cells[c]) {
         lengths.push_back(ItemsOf(cell, list.separator).size());

@@ -34,6 +34,8 @@ struct GuessedColumn {
   int in_step = -1;       // lists with the same number have equal lengths in every row
   bool weekdays = false;  // of times: dates without a clock
   bool wide = false;      // of numbers: a few are far larger than most
+
+  bool is_list() const { return guess == Guess::kIntegerList || guess == Guess::kStringList; }
 };
 
 struct GuessedConfig {

@@ -1,7 +1,6 @@
 #include "launcher/prepare/prepare_import.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <thread>
 
@@ -14,7 +13,7 @@
 namespace trestle {
 namespace {
 
-constexpr int64_t kLeastMemory = int64_t{64} << 20;
+constexpr uint64_t kLeastMemory = uint64_t{64} << 20;
 
 void PrintPart(const CachePart& part) {
   for (const CacheSource& source : part.sources()) {
@@ -30,25 +29,14 @@ void PrintPart(const CachePart& part) {
 
 }  // namespace
 
-Result<int64_t> ParseMemory(const std::string& text) {
-  int64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value);
-  const std::string unit(at, end);
-  const int shift = unit.empty() ? 0 : unit == "M" ? 20 : unit == "G" ? 30 : -1;
-  const bool known = error == std::errc() && shift >= 0 && value > 0;
-  if (known && value < int64_t{1} << (50 - shift) && value << shift >= kLeastMemory) {
-    return value << shift;
-  }
-  return Status(StatusCode::kInvalidConfig,
-                "--memory " + text + ": expected a size such as 512M or 2G, at least 64M");
-}
-
 Status PrepareImport(const LoadedConfig& loaded, const ImportArguments& arguments, FileSystem& fs) {
+  if (arguments.memory < kLeastMemory) {
+    return {StatusCode::kInvalidConfig, "--memory: at least 64MB"};
+  }
   TRESTLE_ASSIGN_OR_RETURN(const JobPlan plan, MakeJobPlan(loaded));
   ImportLines lines(stdout, PrintsToTerminal(), Clock::System());
   PrepareOptions options;
-  TRESTLE_ASSIGN_OR_RETURN(options.memory_bytes, ParseMemory(arguments.memory));
+  options.memory_bytes = static_cast<int64_t>(arguments.memory);
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.threads = arguments.threads > 0 ? arguments.threads : cores;
   options.say = [&](const std::string& text) { lines.Say(text); };

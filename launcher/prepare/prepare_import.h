@@ -4,8 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
 #include "base/filesystem.h"
 #include "base/status.h"
@@ -15,12 +13,9 @@ namespace trestle {
 
 struct ImportArguments {
   int threads = 0;  // 0: all cores
-  std::string memory = "1G";
+  uint64_t memory = uint64_t{1} << 30;  // bytes
   bool key_counts = false;  // also write CACHE/key-counts/TABLE.arrow, of data.train
 };
-
-// "512M", "2G", or bytes; at least 64 MiB. kInvalidConfig otherwise.
-Result<int64_t> ParseMemory(const std::string& text);
 
 Status PrepareImport(const LoadedConfig& loaded, const ImportArguments& arguments, FileSystem& fs);
 

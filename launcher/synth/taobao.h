@@ -5,8 +5,7 @@
 //   DIR/ad_feature.csv     adgroup_id,cate_id,campaign_id,customer,brand,price   (no brand: NULL)
 //   DIR/user_profile.csv   userid,cms_segid,...,new_user_class_level             (empty cells)
 //   DIR/behavior_log.csv   user,time_stamp,btag,cate,brand
-//   DIR/oracle.csv         line for line what raw_sample.csv's rows were drawn with; never a
-//   feature
+//   DIR/oracle.csv         line for line what raw_sample.csv's rows were drawn with; no feature
 //
 // Made in parallel piece by piece and written in order: the same bytes at any number of threads,
 // and memory that does not grow with the rows.

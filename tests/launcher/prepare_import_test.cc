@@ -1,5 +1,3 @@
-#include "launcher/prepare/prepare_import.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,15 +8,6 @@ namespace trestle {
 namespace {
 
 using ::testing::HasSubstr;
-
-TEST(ParseMemory, TakesBytesAndUnits) {
-  EXPECT_EQ(ParseMemory("2G").value(), int64_t{2} << 30);
-  EXPECT_EQ(ParseMemory("512M").value(), int64_t{512} << 20);
-  EXPECT_EQ(ParseMemory("100000000").value(), 100'000'000);
-  for (const char* text : {"", "1", "63M", "1T", "x", "-2G", "1.5G", "9999999999G"}) {
-    EXPECT_EQ(ParseMemory(text).status().code(), StatusCode::kInvalidConfig) << text;
-  }
-}
 
 class PrepareImportCommand : public testing::Test {
  protected:
@@ -58,10 +47,22 @@ TEST_F(PrepareImportCommand, BadRowsStopItUnlessTheyAreAllowed) {
   EXPECT_EQ(train.exit_code, 0) << train.output;
 }
 
+TEST_F(PrepareImportCommand, MemoryIsASizeAndNotTooLittle) {
+  for (const char* memory : {"64MB", "1g", "100000000"}) {
+    EXPECT_EQ(Import("y,id,x\n1,2,3\n", {"--memory", memory}).exit_code, 0) << memory;
+  }
+  for (const char* memory : {"1", "63M", "x", "-2G"}) {
+    const ProcessResult refused = Import("y,id,x\n1,2,3\n", {"--memory", memory});
+    EXPECT_EQ(refused.exit_code, 2) << refused.output;
+    EXPECT_THAT(refused.output, HasSubstr("--memory")) << memory;
+  }
+}
+
 TEST_F(PrepareImportCommand, MistakesOfTheConfigAreCode2) {
   const ProcessResult text = Import("y,id,x\n", {"--set", "data.text.delimiter=ab"});
   EXPECT_EQ(text.exit_code, 2) << text.output;
-  EXPECT_THAT(text.output, HasSubstr("--set data.text.delimiter=ab: data.text.delimiter: \"ab\" is not one byte"));
+  EXPECT_THAT(text.output, HasSubstr("--set data.text.delimiter=ab: data.text.delimiter: \"ab\" "
+                                     "is not one byte"));
   const ProcessResult both =
       Import("y,id,x\n", {"--set", "data.holdout=0.1", "--set", "data.test=[b.csv]"});
   EXPECT_EQ(both.exit_code, 2) << both.output;

@@ -12,6 +12,7 @@
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "tests/ps/altered_files.h"
 #include "tests/ps/checkpoint_files.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/temp_dir.h"
 
 namespace trestle {
@@ -102,12 +103,7 @@ class CheckpointDamage : public ::testing::Test {
   std::unique_ptr<AlteredFiles> in_memory_;  // all of them
 };
 
-// Of all bytes every so-many-th: under a sanitizer reading takes five times as long.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr size_t kStride = 7;
-#else
-constexpr size_t kStride = 1;
-#endif
+constexpr size_t kStride = kSanitized ? 7 : 1;  // of all bytes every so-many-th
 
 TEST_F(CheckpointDamage, CutAtEveryByteOfEveryFile) {
   for (const std::string& file : files_) {

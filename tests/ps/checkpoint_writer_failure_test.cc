@@ -7,6 +7,7 @@
 
 #include "tests/ps/checkpoint_writer_fixture.h"
 #include "tests/support/fault_filesystem.h"
+#include "tests/support/sanitizers.h"
 
 namespace trestle::testing {
 namespace {
@@ -16,13 +17,7 @@ using ::testing::IsEmpty;
 
 using CheckpointWriterFailureTest = CheckpointWriterTest;
 
-// Of the calls that may fail every so-many-th does: under a sanitizer a job takes ten times as
-// long.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr int kStride = 11;
-#else
-constexpr int kStride = 1;
-#endif
+constexpr int kStride = kSanitized ? 11 : 1;  // of the calls that may fail every so-many-th does
 
 TEST_F(CheckpointWriterFailureTest, TooLittleSnapshotMemoryFailsTheCheckpointAlone) {
   for (const JobShape& shape : kShapes) {

@@ -218,7 +218,12 @@ TEST_F(ImportTest, AChangedFileIsNoticedAndATouchedOneIsNot) {
   MustPrepare();
   const auto later = std::filesystem::last_write_time(path) + std::chrono::hours(1);
   std::filesystem::last_write_time(path, later);
+  const auto before = CacheBytes();
   EXPECT_EQ(MustPrepare().imported, 0);
+  const auto touched = CacheBytes();
+  EXPECT_NE(touched, before) << "it would be hashed each time";
+  EXPECT_EQ(MustPrepare().imported, 0);
+  EXPECT_EQ(CacheBytes(), touched);
   dir_.Write("in/a.csv", NumberedCsv(100, 900));
   const PreparedInput input = MustPrepare();
   EXPECT_EQ(input.imported, 1);

@@ -130,14 +130,7 @@ class BlockRecords final : public RecordStream {
   // Columns are read here and there; it is all or nothing.
   int64_t file_bytes() const override { return file_bytes_; }
 
-  Result<std::string> Xxh3_128() const override {
-    TRESTLE_ASSIGN_OR_RETURN(const auto stream, OpenByteStream(path_));
-    for (std::string bytes = " "; !bytes.empty();) {
-      bytes.clear();
-      TRESTLE_RETURN_IF_ERROR(stream->Read(4 << 20, &bytes));
-    }
-    return stream->Xxh3_128();
-  }
+  Result<std::string> Xxh3_128() const override { return HashFile(path_); }
 
  private:
   void AppendRow(const arrow::RecordBatch& batch, int64_t row, RecordChunk* chunk) {

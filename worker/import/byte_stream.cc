@@ -99,4 +99,14 @@ Result<std::unique_ptr<ByteStream>> OpenByteStream(const std::string& path) {
       std::make_unique<FileBytes>(path, std::move(raw), std::move(unpacked)));
 }
 
+Result<std::string> HashFile(const std::string& path) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto stream, OpenByteStream(path));
+  std::string bytes;
+  do {
+    bytes.clear();
+    TRESTLE_RETURN_IF_ERROR(stream->Read(4 << 20, &bytes));
+  } while (!bytes.empty());
+  return stream->Xxh3_128();
+}
+
 }  // namespace trestle

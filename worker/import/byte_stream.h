@@ -24,4 +24,7 @@ class ByteStream {
 
 Result<std::unique_ptr<ByteStream>> OpenByteStream(const std::string& path);
 
+// Xxh3_128 of the whole file.
+Result<std::string> HashFile(const std::string& path);
+
 }  // namespace trestle

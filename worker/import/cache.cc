@@ -19,6 +19,8 @@ namespace {
 constexpr char kManifest[] = "MANIFEST.json";
 constexpr char kPart[] = "part-";
 constexpr char kInUse[] = "in-use-";
+constexpr std::chrono::milliseconds kAskAgain{100};
+constexpr std::chrono::hours kLongestImport{24};  // as long as other ranks wait for it
 
 std::string PartName(int number) {
   char name[16];
@@ -109,13 +111,16 @@ Status RemoveUnlistedParts(FileSystem& fs, const std::string& folder,
 
 Result<std::unique_ptr<FileLock>> LockCache(FileSystem& fs, const std::string& folder,
                                             const std::function<void(const std::string&)>& say) {
-  for (bool said = false;; said = true) {
+  for (auto waited = kAskAgain.zero(); waited < kLongestImport; waited += kAskAgain) {
     auto lock = fs.TryLock(folder + "/lock");
     if (lock.status().code() == StatusCode::kUnsupported) return std::unique_ptr<FileLock>();
     if (!lock.ok() || *lock != nullptr) return lock;
-    if (!said && say) say("waiting for another import into " + folder);
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (waited == kAskAgain.zero() && say) say("waiting for another import into " + folder);
+    std::this_thread::sleep_for(kAskAgain);
   }
+  return Status(StatusCode::kDeadlineExceeded,
+                "another import into " + folder +
+                    " has not ended in a day; end it, or set another data.cache");
 }
 
 Result<std::unique_ptr<FileLock>> UseCache(FileSystem& fs, const std::string& folder) {

@@ -47,7 +47,8 @@ Status RemoveUnlistedParts(FileSystem& fs, const std::string& folder,
 // Locks last as long as the object, and are null where a filesystem has none: keeping imports and
 // jobs apart is up to the user there. The folder must exist.
 //
-// To change the cache, or to begin to read it. Waits for another process, and says so once.
+// To change the cache, or to begin to read it. Waits for another process, and says so once;
+// kDeadlineExceeded after a day.
 Result<std::unique_ptr<FileLock>> LockCache(FileSystem& fs, const std::string& folder,
                                             const std::function<void(const std::string&)>& say);
 // To read the cache; taken while it is locked. Any number of jobs may.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 
 #include "worker/import/list_cursor.h"
@@ -70,24 +71,13 @@ int64_t Digits(std::string_view text) {
   return value;
 }
 
-// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
-int64_t DaysSince1970(int64_t y, int64_t m, int64_t d) {
-  y -= m <= 2 ? 1 : 0;
-  const int64_t era = (y >= 0 ? y : y - 399) / 400;
-  const int64_t year_of_era = y - era * 400;
-  const int64_t day_of_year = (153 * (m > 2 ? m - 3 : m + 9) + 2) / 5 + d - 1;
-  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-         719'468;
-}
-
 std::optional<int64_t> ParseDate(std::string_view y, std::string_view m, std::string_view d) {
   if (!IsDigits(y) || !IsDigits(m) || !IsDigits(d)) return {};
-  constexpr int kDays[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  const int64_t year = Digits(y), month = Digits(m), day = Digits(d);
-  if (month < 1 || month > 12 || day < 1 || day > kDays[month - 1]) return {};
-  const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-  if (month == 2 && day == 29 && !leap) return {};
-  return DaysSince1970(year, month, day) * 86'400;
+  const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(Digits(y))),
+                                         std::chrono::month(static_cast<unsigned>(Digits(m))),
+                                         std::chrono::day(static_cast<unsigned>(Digits(d))));
+  if (!date.ok()) return {};
+  return std::chrono::sys_seconds(std::chrono::sys_days(date)).time_since_epoch().count();
 }
 
 // "17", "17:05", "17:05:09.25", with or without Z behind.

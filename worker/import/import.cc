@@ -114,19 +114,17 @@ class Preparer {
     manifest_.set_next_part(next_part);
   }
 
-  static Result<bool> IsUnchanged(const CacheSource& entry) {
+  // A file that was only touched gets its new time, so that it is hashed this once.
+  static bool IsUnchanged(CacheSource* entry) {
     Source now;
-    now.path = entry.path();
-    if (!StatSource(&now).ok() || now.bytes != entry.bytes()) return false;
-    if (now.modified_ns == entry.modified_ns()) return true;
-    TRESTLE_ASSIGN_OR_RETURN(const auto stream, OpenByteStream(entry.path()));
-    std::string bytes;
-    do {
-      bytes.clear();
-      const Status read = stream->Read(4 << 20, &bytes);
-      if (!read.ok()) return false;  // and whoever needs the file tells why
-    } while (!bytes.empty());
-    return stream->Xxh3_128() == entry.xxh3_128();
+    now.path = entry->path();
+    if (!StatSource(&now).ok() || now.bytes != entry->bytes()) return false;
+    if (now.modified_ns == entry->modified_ns()) return true;
+    const auto hash = HashFile(entry->path());
+    // If it cannot be read, whoever needs it tells why.
+    if (!hash.ok() || *hash != entry->xxh3_128()) return false;
+    entry->set_modified_ns(now.modified_ns);
+    return true;
   }
 
   // Names and sizes of its files alone.
@@ -142,12 +140,13 @@ class Preparer {
   }
 
   Status DropChanged() {
+    const std::string before = manifest_.SerializeAsString();
     Parts kept;
-    for (const CachePart& part : manifest_.parts()) {
+    for (CachePart& part : *manifest_.mutable_parts()) {
       TRESTLE_ASSIGN_OR_RETURN(bool unchanged, IsWhole(part));
       if (!unchanged) Say(PartFolder(data_.cache(), part.number()) + " is not as it was written");
-      for (const CacheSource& source : part.sources()) {
-        TRESTLE_ASSIGN_OR_RETURN(const bool same, IsUnchanged(source));
+      for (CacheSource& source : *part.mutable_sources()) {
+        const bool same = IsUnchanged(&source);
         unchanged = unchanged && same;
         if (!same) Say(source.path() + " is not as it was imported");
       }
@@ -155,7 +154,8 @@ class Preparer {
     }
     manifest_.mutable_parts()->Swap(&kept);
     if (manifest_.parts().empty()) manifest_.clear_columns();  // decided afresh
-    return {};
+    if (manifest_.parts().empty() || manifest_.SerializeAsString() == before) return {};
+    return WriteCacheManifest(fs_, data_.cache(), manifest_);
   }
 
   Status DecideColumns(const std::vector<InputSet>& sets) {

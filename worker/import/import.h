@@ -8,8 +8,8 @@
 //
 // Thread safety: one thread. Collective: no; one rank does it. Two processes that prepare one cache
 // wait for each other. Files of the cache stay as they are for as long as the PreparedInput lives.
-// Errors: kNotFound, kInvalidData, all at once, as a Dataset's; kInvalidData if more rows were
-// rejected than data.max_bad_rows; kIoError, kCorrupt.
+// Errors: kNotFound, kInvalidData, all at once, as a Dataset's; kIoError, kCorrupt. CheckRejected:
+// kInvalidData if more rows were rejected than data.max_bad_rows.
 #pragma once
 
 #include <cstdint>

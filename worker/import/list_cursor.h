@@ -1,7 +1,6 @@
 // ListCursor: the items of a list in one cell, one after the other: between separators, or [1, 2]
-// and
-// ["a, b", 'c'] with commas. What cannot be cut for sure is no list: an item with a backslash, or
-// with a quote that is not around all of it.
+// and ["a, b", 'c'] with commas. What cannot be cut for sure is no list: an item with a backslash,
+// or with a quote that is not around all of it.
 //
 // Thread safety: one thread.
 #pragma once
