@@ -33,12 +33,19 @@ struct SlotTensor {
   float* gradient = nullptr;           // [count, dim], written in training: of the *sum* of losses
 };
 
+// What the model shows of a lane beside its logits, per ModelOutputSpec.
+struct LaneOutputs {
+  std::vector<std::vector<float>> attention;   // [items of the group]
+  std::vector<std::vector<float>> embeddings;  // [rows, dim]
+};
+
 struct LaneTensors {
   int64_t rows = 0;
   std::vector<SlotTensor> slots;       // in the order of ModelInputSpec
   const float* numeric = nullptr;      // [rows, numeric_width]
   const float* labels = nullptr;       // [rows], 0 or 1
   float* logits = nullptr;             // [rows], written
+  LaneOutputs* outputs = nullptr;      // written in evaluation where it is given
 };
 
 struct StepTotals {
@@ -69,6 +76,7 @@ class DenseBackend {
   virtual const ParameterSet& parameters() const = 0;
   virtual const StatisticSet& statistics() const = 0;
   virtual FixedUnit unit() const = 0;
+  virtual ModelOutputSpec outputs() const = 0;
   // Hash over parameters, optimizer state and statistics.
   virtual uint64_t Digest() const = 0;
   // All state as named float vectors: "mlp.0.weight", "adam.m/mlp.0.weight", "statistic/...". For files.

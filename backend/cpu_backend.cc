@@ -90,6 +90,7 @@ class CpuBackend final : public DenseBackend {
   const ParameterSet& parameters() const override { return *parameters_; }
   const StatisticSet& statistics() const override { return *statistics_; }
   FixedUnit unit() const override { return unit_; }
+  ModelOutputSpec outputs() const override { return model_->outputs(); }
 
   uint64_t Digest() const override {
     uint64_t digest = 0;
@@ -157,6 +158,16 @@ ModelInput CpuBackend::MakeInput(Tape& tape, bool training, const LaneTensors& l
   return input;
 }
 
+// Off the tape, which the next lane clears.
+void CopyOutputs(const ModelOutput& output, LaneOutputs* to) {
+  const auto copy = [](const std::vector<Var>& vars, std::vector<std::vector<float>>* out) {
+    out->clear();
+    for (const Var var : vars) out->emplace_back(var->value, var->value + var->size());
+  };
+  copy(output.attention, &to->attention);
+  copy(output.embeddings, &to->embeddings);
+}
+
 void CpuBackend::RunLane(int thread, LanePosition position, bool training, LaneTensors& lane) {
   if (lane.rows == 0) return;  // nothing to predict, nothing to learn
   LaneRunner& runner = *runners_[thread];
@@ -172,10 +183,14 @@ void CpuBackend::RunLane(int thread, LanePosition position, bool training, LaneT
   tape.Reset({.training = training, .gradients = training}, position,
              std::as_const(*parameters_).values(), gradients, std::as_const(*statistics_).values(),
              statistics);
-  const ModelInput input = MakeInput(tape, training, lane);
+  ModelInput input = MakeInput(tape, training, lane);
+  ModelOutput output;
+  CHECK(lane.outputs == nullptr || !training);
+  if (lane.outputs != nullptr) input.output = &output;
   const Var logits = model_->Forward(tape, input);
   CHECK_EQ(logits->size(), lane.rows);
   std::copy_n(logits->value, lane.rows, lane.logits);
+  if (lane.outputs != nullptr) CopyOutputs(output, lane.outputs);
   const Var loss = LogLossSum(tape, logits, lane.labels);
   if (training) tape.Backward(loss);
   std::string what = runner.sums.AddLane(lane.rows, *loss->value, gradients, statistics);

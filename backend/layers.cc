@@ -176,14 +176,17 @@ MlpLayer::MlpLayer(const LayerContext& context, const std::string& name, const M
     tails_.emplace_back(context, layer, settings, width);
   }
   linears_.emplace_back(context, name + ".output", width, 1);
+  hidden_units_ = width;
 }
 
-Var MlpLayer::Forward(Tape& tape, Var x) const {
-  return ForwardFromProduct(tape, first().Forward(tape, x));
+Var MlpLayer::Forward(Tape& tape, Var x, Var* last_hidden) const {
+  return ForwardFromProduct(tape, first().Forward(tape, x), last_hidden);
 }
 
-Var MlpLayer::ForwardFromProduct(Tape& tape, Var product) const {
+Var MlpLayer::ForwardFromProduct(Tape& tape, Var product, Var* last_hidden) const {
   for (size_t i = 0; i < tails_.size(); ++i) {
+    const bool last = i + 1 == tails_.size();
+    if (last && last_hidden != nullptr) *last_hidden = tails_[i].Forward(tape, product);
     product = tails_[i].ForwardInto(tape, product, linears_[i + 1]);
   }
   return product;
@@ -195,7 +198,8 @@ AttentionUnit::AttentionUnit(const LayerContext& context, const std::string& nam
       softmax_scale_(1.0f / std::sqrt(static_cast<float>(dim))),
       scorer_(context, name, ScorerSettings(settings), 4 * dim) {}
 
-Var AttentionUnit::Forward(Tape& tape, Var candidate, Var history, Offsets offsets) const {
+Var AttentionUnit::Forward(Tape& tape, Var candidate, Var history, Offsets offsets,
+                           Var* weights_out) const {
   const LinearLayer& first = scorer_.first();
   Var product =
       AttentionInput(tape, candidate, history, offsets, first.Weight(tape), first.Bias(tape));
@@ -203,6 +207,7 @@ Var AttentionUnit::Forward(Tape& tape, Var candidate, Var history, Offsets offse
   if (weights_ == Attention::SOFTMAX) {
     weights = JaggedSoftmax(tape, Scale(tape, weights, softmax_scale_), offsets);
   }
+  if (weights_out != nullptr) *weights_out = weights;
   return JaggedWeightedSum(tape, history, weights, offsets);
 }
 

@@ -68,9 +68,9 @@ class HiddenTail {
   // The next layer's product of what follows: as one operator (activated_linear.h) where neither
   // batch norm nor dropout stands between, since that halves the memory traffic of wide lanes.
   Var ForwardInto(Tape& tape, Var product, const LinearLayer& next) const;
+  Var Forward(Tape& tape, Var product) const;
 
  private:
-  Var Forward(Tape& tape, Var product) const;
   bool batch_norm_;
   FlatSlice gain_;
   FlatSlice bias_;
@@ -85,14 +85,18 @@ class HiddenTail {
 class MlpLayer {
  public:
   MlpLayer(const LayerContext& context, const std::string& name, const Mlp& settings, int inputs);
-  Var Forward(Tape& tape, Var x) const;
+  // `last_hidden`, where it is given, is what the output layer reads, [rows, hidden_units()]. It is
+  // computed beside the result, whose bits stay; in evaluation alone.
+  Var Forward(Tape& tape, Var x, Var* last_hidden = nullptr) const;
   // The same from the first hidden layer's product on, for callers that compute it in another form.
-  Var ForwardFromProduct(Tape& tape, Var product) const;
+  Var ForwardFromProduct(Tape& tape, Var product, Var* last_hidden = nullptr) const;
+  int hidden_units() const { return hidden_units_; }
   const LinearLayer& first() const { return linears_.front(); }
 
  private:
   std::vector<LinearLayer> linears_;  // hidden layers, then the output
   std::vector<HiddenTail> tails_;     // one a hidden layer
+  int hidden_units_ = 0;              // of the last one
 };
 
 // DIN's local activation unit and the pooling it weighs: candidate t [rows, d], history h [total,
@@ -103,7 +107,9 @@ class AttentionUnit {
  public:
   AttentionUnit(const LayerContext& context, const std::string& name, const Attention& settings,
                 int dim);
-  Var Forward(Tape& tape, Var candidate, Var history, Offsets offsets) const;
+  // `weights_out`, where it is given, becomes the w_j, [total, 1].
+  Var Forward(Tape& tape, Var candidate, Var history, Offsets offsets,
+              Var* weights_out = nullptr) const;
 
  private:
   Attention::Weights weights_;

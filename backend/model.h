@@ -26,12 +26,29 @@ struct ModelInputSpec {
   int numeric_width = 0;
 };
 
+// What a model can show of a row beside its logit.
+struct ModelOutputSpec {
+  struct Embedding {
+    std::string name;
+    int dim = 0;
+  };
+  std::vector<int> attention;  // sequence groups whose items it weighs
+  std::vector<Embedding> embeddings;
+};
+
+// The same of a lane, on the tape.
+struct ModelOutput {
+  std::vector<Var> attention;   // [items of the group, 1]
+  std::vector<Var> embeddings;  // [rows, dim]
+};
+
 // A lane's inputs on the tape.
 struct ModelInput {
   int64_t rows = 0;
   std::vector<Var> slots;         // [rows, dim], or [total, dim] for a sequence
   std::vector<Offsets> offsets;   // per slot; empty span unless a sequence
   Var numeric = nullptr;          // [rows, numeric_width]; null if that is 0
+  ModelOutput* output = nullptr;  // to be filled, in evaluation alone; null: nobody asks
 };
 
 class NetworkModel {
@@ -39,6 +56,7 @@ class NetworkModel {
   virtual ~NetworkModel() = default;
   // -> logits [rows, 1]. const: all state is on the tape, so any thread may run any lane.
   virtual Var Forward(Tape& tape, const ModelInput& input) const = 0;
+  virtual ModelOutputSpec outputs() const = 0;
 };
 
 // Builds the configured model and registers its parameters. kInvalidConfig names what is missing and

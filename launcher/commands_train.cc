@@ -1,4 +1,4 @@
-// `trestle train`, `eval` and `launch`.
+// `trestle train`, `eval`, `predict` and `launch`.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -20,10 +20,16 @@ struct TrainArguments {
 struct EvalArguments {
   ConfigArguments config;
   std::string checkpoint;
+  bool importance = false;
+};
+
+struct PredictArguments {
+  ConfigArguments config;
+  PredictRequest request;
 };
 
 RunOptions OptionsOf(const ConfigArguments& config) {
-  return {LoadConfig(config.path, config.set), {}, {}};
+  return {LoadConfig(config.path, config.set), {}, {}, false, {}};
 }
 
 int TrainModel(const TrainArguments& arguments) {
@@ -35,7 +41,14 @@ int TrainModel(const TrainArguments& arguments) {
 int EvaluateModel(const EvalArguments& arguments) {
   RunOptions options = OptionsOf(arguments.config);
   options.checkpoint = arguments.checkpoint;
+  options.importance = arguments.importance;
   return ExitCode(RunEval(options).code());
+}
+
+int PredictWithModel(const PredictArguments& arguments) {
+  RunOptions options = OptionsOf(arguments.config);
+  options.predict = arguments.request;
+  return ExitCode(RunPredict(options).code());
 }
 
 // `train` has the flags that are passed on to it.
@@ -91,6 +104,40 @@ void AddEval(CLI::App* app, CommandSet* commands) {
   eval->add_option("--checkpoint", arguments->checkpoint,
                    "a checkpoint or a run's folder, default the config's run")
       ->type_name("DIR");
+  eval->add_flag("--importance", arguments->importance,
+                 "the AUC that each feature is worth: what is lost when it is permuted among rows");
+}
+
+void AddPredict(CLI::App* app, CommandSet* commands) {
+  const auto arguments = std::make_shared<PredictArguments>();
+  CLI::App* predict = commands->Add(app, "predict", "Write a trained model's predictions to a file",
+                                    [arguments] { return PredictWithModel(*arguments); });
+  AddConfigArguments(predict, &arguments->config);
+  PredictRequest& request = arguments->request;
+  predict
+      ->add_option("--checkpoint", request.checkpoint,
+                   "a checkpoint or a run's folder, default the config's run")
+      ->type_name("DIR");
+  predict->add_option("--input", request.input, "files like data.test's; a label is not needed")
+      ->type_name("FILES")
+      ->required();
+  predict->add_option("--output", request.output, "a row for each of the input's, in its order")
+      ->type_name("FILE.parquet|FILE.csv")
+      ->required();
+  predict->add_flag("--force", request.force, "overwrite the output");
+  predict
+      ->add_option("--columns", request.columns,
+                   "columns of the input to go along, and \"row\", its number; default row")
+      ->type_name("A,B")
+      ->delimiter(',');
+  predict->add_flag("--attention", request.attention, "the weight of each item of a history");
+  predict->add_flag("--embeddings", request.embeddings, "what the network makes of the row");
+  predict->add_option("--bid", request.bid, "column of bids: eCPM is 1000 * bid * prediction")
+      ->type_name("COLUMN");
+  predict
+      ->add_option("--request", request.request,
+                   "column of requests: the row's rank in its own, by eCPM or prediction")
+      ->type_name("COLUMN");
 }
 
 void AddLaunch(CLI::App* app, CommandSet* commands) {
@@ -125,6 +172,7 @@ void AddLaunch(CLI::App* app, CommandSet* commands) {
 void AddTrainCommands(CLI::App* app, CommandSet* commands) {
   AddTrain(app, commands);
   AddEval(app, commands);
+  AddPredict(app, commands);
   AddLaunch(app, commands);
 }
 

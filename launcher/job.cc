@@ -302,30 +302,62 @@ Status Job::Finish() {
   return AgreeOnStatus(comm_, kSetUp, written);
 }
 
-Status Job::Evaluate(const std::string& checkpoint) {
+Result<std::string> Job::FindModel(const std::string& checkpoint, const std::string& purpose) {
+  const auto found = FindCheckpoint(fs_, checkpoint.empty() ? checkpoints() : checkpoint);
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(
+      comm_, kSetUp,
+      found.status().Wrap("no checkpoint to " + purpose + " (`trestle train` writes them)")));
+  // A run that goes on meanwhile writes new ones: the first rank's choice is everybody's.
+  TRESTLE_ASSIGN_OR_RETURN(const auto paths, comm_.AllGather(kSetUp, *found));
+  return paths.front();
+}
+
+Status Job::TellImportance(Trainer& trainer) {
+  TRESTLE_ASSIGN_OR_RETURN(const Importance importance,
+                           trainer.MeasureImportance(*test_, "importance"));
+  if (importance.features.empty()) {  // on request
+    stopped_ = true;
+    return {};
+  }
+  size_t width = 7;
+  for (const FeatureImportance& one : importance.features) {
+    width = std::max(width, one.feature.size());
+  }
+  const auto line = [&](const std::string& feature, const std::string& lost,
+                        const std::string& auc) {
+    progress_->Say(feature + std::string(width + 2 - feature.size(), ' ') + lost + "  " + auc);
+  };
+  line("feature", "auc lost", Format("of %.4f, when permuted", importance.auc));
+  for (const FeatureImportance& one : importance.features) {
+    line(one.feature, Format("%8.4f", one.lost), Format("%.4f", one.auc));
+    progress_->Log("importance", {{"step", trainer.step()},
+                                  {"set", std::string("test")},
+                                  {"feature", one.feature},
+                                  {"auc", one.auc},
+                                  {"auc_lost", one.lost}});
+  }
+  return {};
+}
+
+Status Job::Evaluate(const std::string& checkpoint, bool importance) {
   Status possible;
-  std::string path;
   if (loaded_.config.data().test().empty() && loaded_.config.data().holdout() == 0) {
     possible = {StatusCode::kInvalidConfig,
                 loaded_.path + ": data.test names no files to evaluate"};
-  } else {
-    auto found = FindCheckpoint(fs_, checkpoint.empty() ? checkpoints() : checkpoint);
-    possible = found.status().Wrap("no checkpoint to evaluate (`trestle train` writes them)");
-    if (found.ok()) path = *found;
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, possible));
-  // A run that goes on meanwhile writes new ones: the first rank's choice is everybody's.
-  TRESTLE_ASSIGN_OR_RETURN(const auto paths, comm_.AllGather(kSetUp, path));
+  TRESTLE_ASSIGN_OR_RETURN(const std::string path, FindModel(checkpoint, "evaluate"));
   TRESTLE_RETURN_IF_ERROR(SetUp("eval"));
   TRESTLE_RETURN_IF_ERROR(BuildParts());
   Greet("eval");
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, LoadModel(paths.front())));
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, LoadModel(path)));
   StopAtStepBoundaries();
   if (worker_ < 0) {
     TRESTLE_RETURN_IF_ERROR(node_->Serve());
   } else {
     Trainer trainer = MakeTrainer();
     TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
+    if (importance && !stopped_) TRESTLE_RETURN_IF_ERROR(TellImportance(trainer));
     TRESTLE_RETURN_IF_ERROR(trainer.Stop());
   }
   return AgreeOnStop("stopped on request");

@@ -5,6 +5,7 @@
 //   job.cc        the passes of train and eval, and their end
 //   job_setup.cc  what comes before: agreement, input, folder, parts
 //   job_start.cc  where training starts: at the beginning, or at a checkpoint
+//   job_predict.cc  predictions to a file
 //
 // Collective: every method, by all ranks. Errors: agreed on by all ranks; Status::from_peer() is
 // true on the ranks that only heard of it.
@@ -23,11 +24,13 @@
 #include "launcher/compatibility.h"
 #include "launcher/job_plan.h"
 #include "launcher/run_lock.h"
+#include "launcher/temporary_cache.h"
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "ps/checkpoint/checkpoint_writer.h"
 #include "ps/node.h"
 #include "worker/import/import.h"
 #include "worker/input.h"
+#include "worker/prediction_file.h"
 #include "worker/progress.h"
 #include "worker/run_log.h"
 #include "worker/trainer.h"
@@ -45,6 +48,17 @@ struct StartOptions {
   std::string warm_start;  // tables of the same name and kind from this checkpoint
 };
 
+// What `predict` is asked for. Input: files or patterns, in the order of the output's rows.
+struct PredictRequest {
+  std::string checkpoint;  // as for Evaluate
+  std::vector<std::string> input;
+  std::string output;
+  bool force = false;                // overwrite it
+  std::vector<std::string> columns;  // empty: the row's number
+  bool attention = false, embeddings = false;
+  std::string bid, request;  // columns; empty: none
+};
+
 class Job {
  public:
   Job(Communicator& comm, const LoadedConfig& loaded, FileSystem& fs, const Clock& clock);
@@ -54,7 +68,10 @@ class Job {
   // the ranks able to talk (bad data) is returned after a checkpoint of what was trained.
   Status Train(const StartOptions& start);
   // Restores a checkpoint (empty: the newest of the run's folder) and evaluates data.test.
-  Status Evaluate(const std::string& checkpoint);
+  // With `importance` tells what each feature is worth as well (worker/importance.h).
+  Status Evaluate(const std::string& checkpoint, bool importance);
+  // Restores a checkpoint likewise and writes a row of predictions for each row of the input.
+  Status Predict(const PredictRequest& request);
 
  private:
   bool leads() const { return comm_.rank() == leader_; }
@@ -64,7 +81,15 @@ class Job {
   // Agrees with the other ranks on everything and builds the parts.
   Status SetUp(const std::string& command);
   Status Check();  // config, build, instruction set: the same everywhere
-  Status PrepareFiles(const std::string& command);
+  // The files that all ranks open; and whether they are imported ones.
+  Status PrepareFiles(const Schema& schema, const Data& data, PrepareOptions options);
+  // The checkpoint to evaluate or predict with: the first rank's choice.
+  Result<std::string> FindModel(const std::string& checkpoint, const std::string& purpose);
+  // In job_predict.cc.
+  Status OpenPredictionInput(const PredictRequest& request);
+  Status OpenOutput(const PredictRequest& request);
+  Status RunPrediction(const PredictRequest& request);
+  ModelOutputSpec Shown(const PredictRequest& request) const;
   Status OpenInput(const std::string& command);
   Status ShareStatistics();
   Status TakeRunFolder(const std::string& command);
@@ -99,6 +124,7 @@ class Job {
   void Tell(const CheckpointReport& report, const std::string& if_failed);
   void BeginEpoch(int64_t epoch);
   Status EvaluateTest(Trainer& trainer);
+  Status TellImportance(Trainer& trainer);
   Status RunRole();       // a worker's epochs or a server's part in them
   Status ShareOutcome();  // what dedicated servers learn of how far the training came
   Result<CheckpointReport> LastCheckpoint();
@@ -118,12 +144,16 @@ class Job {
   int threads_ = 1;
   std::unique_ptr<ThreadPool> pool_;
   PreparedInput files_;
+  bool imported_ = false;  // they are the import's
   std::unique_ptr<Dataset> train_, test_;  // test_ null: none configured
   std::vector<NumericStatistics> statistics_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<DenseBackend> backend_;          // null on dedicated servers
   std::optional<RunLock> lock_;                    // the leader's, while it trains
   std::unique_ptr<CheckpointWriter> checkpoints_;  // while it trains
+  // While it predicts; the leader's.
+  std::unique_ptr<TemporaryCache> temporary_;
+  std::unique_ptr<PredictionFile> output_;
   std::unique_ptr<RunLog> log_;
   std::unique_ptr<Progress> progress_;
   // Where training stands; sums of this worker alone where Trainer has them so.

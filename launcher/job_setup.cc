@@ -83,32 +83,36 @@ Status Job::Check() {
 }
 
 // Imports what is not in blocks yet, on the leader; what all open then is what it says.
-Status Job::PrepareFiles(const std::string& command) {
+Status Job::PrepareFiles(const Schema& schema, const Data& data, PrepareOptions options) {
   Result<PreparedInput> prepared = PreparedInput();
   if (leads()) {
     ImportLines lines(stdout, PrintsToTerminal(), clock_);
-    PrepareOptions options;
-    options.train = command == "train";
     options.threads = threads_;
     options.say = [&](const std::string& text) { lines.Say(text); };
     options.progress = [&](const ImportProgress& progress) { lines.Show(progress); };
-    prepared = PrepareInput(plan_.schema, loaded_.config.data(), options, fs_);
+    prepared = PrepareInput(schema, data, options, fs_);
     if (prepared.ok()) lines.End(*prepared);
   }
   Status status = prepared.status();
-  if (leads() && status.ok()) status = CheckRejected(*prepared, loaded_.config.data());
+  // Refused rows that are kept are counted where they are read.
+  if (leads() && status.ok() && !options.keep_refused) status = CheckRejected(*prepared, data);
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, status));
   for (std::vector<std::string>* files : {&prepared->train, &prepared->test}) {
     TRESTLE_ASSIGN_OR_RETURN(const auto lists, comm_.AllGather(kSetUp, JoinTexts(*files)));
     *files = SplitTexts(lists[static_cast<size_t>(leader_.value)]);
   }
+  int64_t parts = static_cast<int64_t>(prepared->parts.size());  // the leader's
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum(kSetUp, std::span(&parts, 1)));
+  imported_ = parts > 0;
   files_ = *std::move(prepared);
   return {};
 }
 
 // `eval` reads no training files: the statistics of numeric columns are the model's.
 Status Job::OpenInput(const std::string& command) {
-  TRESTLE_RETURN_IF_ERROR(PrepareFiles(command));
+  PrepareOptions options;
+  options.train = command == "train";
+  TRESTLE_RETURN_IF_ERROR(PrepareFiles(plan_.schema, loaded_.config.data(), std::move(options)));
   Status opened;
   if (worker_ >= 0) {
     const auto open = [&](const auto& files) {

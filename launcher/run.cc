@@ -51,7 +51,13 @@ Status RunTrain(const RunOptions& options) {
 }
 
 Status RunEval(const RunOptions& options) {
-  return RunJob(options.config, [&](Job& job) { return job.Evaluate(options.checkpoint); });
+  return RunJob(options.config, [&](Job& job) {
+    return job.Evaluate(options.checkpoint, options.importance);
+  });
+}
+
+Status RunPredict(const RunOptions& options) {
+  return RunJob(options.config, [&](Job& job) { return job.Predict(options.predict); });
 }
 
 }  // namespace trestle

@@ -29,6 +29,9 @@ struct BadRow {
   int32_t row = 0;  // in the block
   std::string column;
   std::string reason;
+  // The file and line that it was imported from, where the import refused it.
+  std::string text_file = {};
+  int64_t text_line = 0;  // 0: it was not
 };
 
 struct Block {

@@ -6,11 +6,11 @@
 
 namespace trestle {
 
-void BadRows::Add(int64_t row, const std::string& column, std::string reason) {
+void BadRows::Add(BadRow row) {
   if (seen_.empty()) seen_.resize(static_cast<size_t>(rows_));
-  if (seen_[static_cast<size_t>(row)]) return;
-  seen_[static_cast<size_t>(row)] = true;
-  bad_.push_back({static_cast<int32_t>(row), column, std::move(reason)});
+  if (seen_[static_cast<size_t>(row.row)]) return;
+  seen_[static_cast<size_t>(row.row)] = true;
+  bad_.push_back(std::move(row));
 }
 
 std::vector<BadRow> BadRows::Take() {
@@ -20,7 +20,9 @@ std::vector<BadRow> BadRows::Take() {
 }
 
 std::vector<std::string> ColumnsToRead(const Schema& schema) {
-  std::vector<std::string> columns = {schema.label};
+  std::vector<std::string> columns;
+  if (!schema.refused.empty()) columns.push_back(schema.refused);
+  if (!schema.label.empty()) columns.push_back(schema.label);
   if (!schema.group.empty()) columns.push_back(schema.group);
   for (const Slot& slot : schema.slots) columns.push_back(slot.column);
   for (const NumericColumn& numeric : schema.numeric) columns.push_back(numeric.column);
@@ -58,7 +60,12 @@ Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_
   block.rows = rows;
   BadRows bad(rows);
   size_t next = 0;
-  block.labels = DecodeLabels(*columns[next++], schema.label, schema.positive_from, &bad);
+  if (!schema.refused.empty()) DecodeRefused(*columns[next++], &bad);
+  if (schema.label.empty()) {
+    block.labels.resize(static_cast<size_t>(rows));
+  } else {
+    block.labels = DecodeLabels(*columns[next++], schema.label, schema.positive_from, &bad);
+  }
   if (!schema.group.empty()) block.group = DecodeIds(*columns[next++], 0);
   for (const Slot& slot : schema.slots) {
     const uint64_t seed = table_seeds[static_cast<size_t>(slot.table)];

@@ -32,7 +32,10 @@ using ArrowColumn = std::shared_ptr<arrow::ChunkedArray>;
 class BadRows {
  public:
   explicit BadRows(int64_t rows) : rows_(rows) {}
-  void Add(int64_t row, const std::string& column, std::string reason);
+  void Add(int64_t row, const std::string& column, std::string reason) {
+    Add({static_cast<int32_t>(row), column, std::move(reason)});
+  }
+  void Add(BadRow row);
   std::vector<BadRow> Take();  // sorted by row
 
  private:
@@ -41,7 +44,7 @@ class BadRows {
   std::vector<BadRow> bad_;
 };
 
-// Columns to read for DecodeBlock, in its order: label, group if any, slots, numeric.
+// Columns to read for DecodeBlock, in its order: refused, label, group if any, slots, numeric.
 std::vector<std::string> ColumnsToRead(const Schema& schema);
 
 // `columns` as ColumnsToRead has them, their types checked at opening (TypeProblem).
@@ -51,6 +54,10 @@ Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_
                           const std::vector<ArrowColumn>& columns);
 
 // The parts, by kind of column.
+//
+// Rows that the import refused and kept: file, line, column and reason of each, with tabs between,
+// as in reject files; null where the row is good.
+void DecodeRefused(const arrow::ChunkedArray& column, BadRows* bad);
 BlockKeys DecodeIds(const arrow::ChunkedArray& column, uint64_t seed);
 Result<BlockKeys> DecodeSequence(const arrow::ChunkedArray& column, uint64_t seed,
                                  const std::string& name, BadRows* bad);

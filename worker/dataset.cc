@@ -27,7 +27,9 @@ struct ColumnUse {
 };
 
 std::vector<ColumnUse> ColumnUses(const Schema& schema) {
-  std::vector<ColumnUse> uses = {{schema.label, ColumnRole::kLabel}};
+  std::vector<ColumnUse> uses;
+  if (!schema.label.empty()) uses.push_back({schema.label, ColumnRole::kLabel});
+  if (!schema.refused.empty()) uses.push_back({schema.refused, ColumnRole::kGroup});
   if (!schema.group.empty()) uses.push_back({schema.group, ColumnRole::kGroup});
   for (const Slot& slot : schema.slots) {
     uses.push_back({slot.column, slot.sequence_group < 0 ? ColumnRole::kId : ColumnRole::kSequence,

@@ -106,22 +106,26 @@ class BlockLaneReader final : public LaneReader {
   LaneRows ReadLane(const std::vector<BlockPiece>& pieces) {
     LaneRows lane = EmptyLane(dataset_.schema());
     std::vector<int32_t> accepted;
+    int32_t place = 0;  // of the piece's first row in the lane
     for (const BlockPiece& piece : pieces) {
       const HeldBlock& held = held_.find(piece.block)->second;
       const std::span<const int32_t> rows(held.order.data() + piece.begin,
                                           static_cast<size_t>(piece.end - piece.begin));
       CountRows(piece.block, rows);
+      const int32_t first = place;
+      place += static_cast<int32_t>(rows.size());
       if (held.block->bad_rows.empty()) {
         GatherRows(dataset_.schema(), *held.block, rows, &lane);
         continue;
       }
       accepted.clear();
-      for (const int32_t row : rows) {
-        if (const BadRow* bad = FindBad(*held.block, row)) {
+      for (size_t i = 0; i < rows.size(); ++i) {
+        if (const BadRow* bad = FindBad(*held.block, rows[i])) {
           ++lane.rejected;
+          lane.holes.push_back(first + static_cast<int32_t>(i));
           Reject(piece.block, *bad);
         } else {
-          accepted.push_back(row);
+          accepted.push_back(rows[i]);
         }
       }
       GatherRows(dataset_.schema(), *held.block, accepted, &lane);
@@ -146,6 +150,10 @@ class BlockLaneReader final : public LaneReader {
   void Reject(int64_t block, const BadRow& bad) {
     const BlockPlace& place = places_[static_cast<size_t>(block)];
     ++ledger_.rejected;
+    if (bad.text_line > 0) {
+      rejects_.AddLine(bad.text_file, bad.text_line, bad.column, bad.reason);
+      return;
+    }
     rejects_.Add(dataset_.files()[place.file].path, place.first_row + bad.row, bad.column,
                  bad.reason);
   }

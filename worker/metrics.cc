@@ -11,6 +11,9 @@
 #include "worker/metrics_auc.h"
 
 namespace trestle {
+
+double Probability(double logit) { return 1 / (1 + std::exp(-logit)); }
+
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -23,8 +26,6 @@ uint64_t AucKey(float logit, bool positive) {
 double LogLoss(double z, bool positive) {
   return std::max(z, 0.0) - (positive ? z : 0.0) + std::log1p(std::exp(-std::fabs(z)));
 }
-
-double Sigmoid(double z) { return 1 / (1 + std::exp(-z)); }
 
 // What every member tells all others.
 struct Totals {
@@ -158,7 +159,7 @@ void MetricsAccumulator::Add(std::span<const float> logits, std::span<const floa
     }
     const auto z = static_cast<double>(logits[i]);
     log_loss_.Add(unit.ToFixed(std::min(LogLoss(z, positive), kMostLoss)));
-    predicted_.Add(unit.ToFixed(Sigmoid(z)));
+    predicted_.Add(unit.ToFixed(Probability(z)));
   }
   rows_ += static_cast<int64_t>(logits.size());
   if (not_finite_ > 0) return;  // there will be no AUC

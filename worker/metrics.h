@@ -39,6 +39,9 @@ struct Metrics {
   double pcoc = 0;  // predicted over observed clicks
 };
 
+// The prediction that a logit means.
+double Probability(double logit);
+
 // AUC of logits against labels of 0 and 1, exact. NaN when only one label occurs. No NaN among
 // logits.
 double ExactAuc(std::span<const float> logits, std::span<const float> labels);

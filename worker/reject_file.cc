@@ -27,8 +27,18 @@ Status RemoveRejectFiles(FileSystem& fs, const std::string& folder) {
 
 void RejectFile::Add(const std::string& file, int64_t row, const std::string& column,
                      const std::string& reason) {
-  const std::string number = std::to_string(row);
-  if (first_.empty()) first_ = file + ", row " + number + ": " + reason;
+  Add(file, ", row ", row, column, reason);
+}
+
+void RejectFile::AddLine(const std::string& file, int64_t line, const std::string& column,
+                         const std::string& reason) {
+  Add(file, ", line ", line, column, reason);
+}
+
+void RejectFile::Add(const std::string& file, const char* unit, int64_t count,
+                     const std::string& column, const std::string& reason) {
+  const std::string number = std::to_string(count);
+  if (first_.empty()) first_ = file + unit + number + ": " + reason;
   if (path_.empty() || lines_ == kMaxRejectLines) return;
   ++lines_;
   queued_ += file + "\t" + number + "\t" + column + "\t" + reason + "\n";

@@ -29,6 +29,9 @@ class RejectFile {
   // Queues one line; those beyond kMaxRejectLines are dropped (the ledger counts them all).
   void Add(const std::string& file, int64_t row, const std::string& column,
            const std::string& reason);
+  // The same of a line of a text file, counted from 1.
+  void AddLine(const std::string& file, int64_t line, const std::string& column,
+               const std::string& reason);
   // Appends what is queued.
   Status Flush();
 
@@ -37,6 +40,9 @@ class RejectFile {
 
  private:
   FileSystem& fs_;
+  void Add(const std::string& file, const char* unit, int64_t number, const std::string& column,
+           const std::string& reason);
+
   std::string path_;
   std::string first_;
   std::string queued_;

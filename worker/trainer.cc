@@ -20,7 +20,8 @@ Status CheckPass(const Dataset& dataset, const PassResult& result) {
                                        " rows read, " + std::to_string(dataset.rows()) +
                                        " expected, or not the same rows"};
   }
-  if (result.positives == 0 || result.positives == result.rows) {
+  const bool labelled = !dataset.schema().label.empty();
+  if (labelled && (result.positives == 0 || result.positives == result.rows)) {
     return {StatusCode::kInvalidData,
             dataset.files().front().path + " and the files with it: none of the " +
                 std::to_string(result.rows) + " rows has label " +
@@ -30,6 +31,23 @@ Status CheckPass(const Dataset& dataset, const PassResult& result) {
   return {};
 }
 
+// What an evaluation sums up.
+class EvaluateSums final : public EvaluationVisitor {
+ public:
+  explicit EvaluateSums(bool grouped) : metrics(grouped) {}
+  Status OnStep(const PreparedStep& step, std::span<const std::vector<float>> logits) override {
+    for (size_t lane = 0; lane < step.lanes.size(); ++lane) {
+      metrics.Add(logits[lane], step.lanes[lane].labels, step.lanes[lane].groups);
+    }
+    keys[0] += step.lookup->occurrences();
+    keys[1] += step.lookup->unseen_occurrences();
+    return {};
+  }
+
+  MetricsAccumulator metrics;
+  int64_t keys[2] = {0, 0};  // occurrences of this worker's keys, and of those never seen
+};
+
 }  // namespace
 
 // Grows to the largest lane met and stays: a steady state allocates nothing.
@@ -37,13 +55,6 @@ struct Trainer::LaneBuffers {
   std::vector<std::vector<float>> values;  // a slot each
   std::vector<std::vector<float>> gradients;
   LaneTensors tensors;
-};
-
-struct Trainer::EvaluateSums {
-  explicit EvaluateSums(bool grouped) : metrics(grouped) {}
-  MetricsAccumulator metrics;
-  int64_t positives = 0;     // of this worker's rows
-  int64_t keys[2] = {0, 0};  // occurrences of this worker's keys, and of those never seen
 };
 
 Trainer::Trainer(Client& client, DenseBackend& backend, Communicator& comm, ThreadPool& pool,
@@ -123,7 +134,7 @@ Status Trainer::TrainStep(PreparedStep& prepared, EpochProgress* progress) {
   const int64_t step = ++step_;
   Lookup& lookup = *prepared.lookup;
   TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
-  RunLanes(prepared, /*training=*/true);
+  RunLanes(prepared, nullptr);
   TRESTLE_RETURN_IF_ERROR(
       comm_.AllReduceSum({Stream::kDense, "dense gradients", step}, backend_.Sums()));
   const Status terms = CheckTerms();
@@ -147,19 +158,27 @@ Status Trainer::TrainStep(PreparedStep& prepared, EpochProgress* progress) {
   return {};
 }
 
-void Trainer::RunLanes(PreparedStep& prepared, bool training) {
+void Trainer::RunLanes(PreparedStep& prepared, EvaluationVisitor* visitor) {
   backend_.BeginStep();
   pool_.ParallelFor(static_cast<int64_t>(prepared.lanes.size()), [&](int64_t lane, int thread) {
-    RunLane(prepared, static_cast<int>(lane), thread, training);
+    RunLane(prepared, static_cast<int>(lane), thread, visitor);
   });
 }
 
-void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, bool training) {
+void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, EvaluationVisitor* visitor) {
+  const bool training = visitor == nullptr;
   Lookup& lookup = *prepared.lookup;
   LaneBuffers& buffers = *buffers_[thread];
+  const LanePosition position{lookup.header().step, first_lane_ + lane};
   FillTensors(prepared, lane, training, &buffers);
-  backend_.RunLane(thread, {lookup.header().step, first_lane_ + lane}, training, buffers.tensors);
-  if (!training) return;
+  buffers.tensors.outputs = training ? nullptr : visitor->OutputsOf(lane);
+  backend_.RunLane(thread, position, training, buffers.tensors);
+  if (!training) {
+    visitor->OnLane({lane, position, buffers.tensors, [&](LaneTensors& changed) {
+                       backend_.RunLane(thread, position, false, changed);
+                     }});
+    return;
+  }
   for (size_t s = 0; s < schema_->slots.size(); ++s) {
     lookup.Accumulate(lane, static_cast<int>(s), buffers.tensors.slots[s].gradient);
   }
@@ -205,21 +224,9 @@ Status Trainer::CheckTerms() const {
 }
 
 Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& name) {
-  TRESTLE_RETURN_IF_ERROR(CompareReplicas());
-  auto reader = OpenReader(dataset, TIME, 0, 0, 0);
-  if (!reader.ok()) return Tell(reader.status());
-  progress_.BeginPass(name, (*reader)->steps());
-  StepQueue queue(client_, **reader,
-                  {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested, {}});
   Evaluation evaluation;
   EvaluateSums sums(!dataset.schema().group.empty());
-  const Status evaluated = EvaluateSteps(queue, &evaluation.pass, &sums);
-  progress_.EndPass();
-  if (!evaluated.ok()) queue.Abandon(evaluated);
-  TRESTLE_RETURN_IF_ERROR(evaluated);
-  evaluation.pass.stopped = queue.stopped();
-  TRESTLE_RETURN_IF_ERROR(
-      ClosePass(dataset, (*reader)->ledger(), sums.positives, &evaluation.pass));
+  TRESTLE_ASSIGN_OR_RETURN(evaluation.pass, Visit(dataset, name, TIME, sums));
   auto metrics = sums.metrics.Compute(comm_, Stream::kDense);
   if (!metrics.ok()) return Tell(metrics.status());
   evaluation.metrics = *std::move(metrics);
@@ -229,23 +236,47 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   return evaluation;
 }
 
-Status Trainer::EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums) {
+Result<Importance> Trainer::MeasureImportance(const Dataset& dataset, const std::string& name) {
+  ImportanceVisitor visitor(dataset.schema(), options_.seed);
+  TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, Visit(dataset, name, SHUFFLE, visitor));
+  if (pass.stopped) return Importance();
+  auto importance = visitor.Compute(comm_);
+  if (!importance.ok()) return Tell(importance.status());
+  return importance;
+}
+
+Result<PassResult> Trainer::Visit(const Dataset& dataset, const std::string& name, Order order,
+                                  EvaluationVisitor& visitor) {
+  TRESTLE_RETURN_IF_ERROR(CompareReplicas());
+  auto reader = OpenReader(dataset, order, 0, 0, 0);
+  if (!reader.ok()) return Tell(reader.status());
+  progress_.BeginPass(name, (*reader)->steps());
+  StepQueue queue(client_, **reader,
+                  {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested, {}});
+  PassResult pass;
+  int64_t positives = 0;  // of this worker's rows
+  const Status visited = VisitSteps(queue, visitor, &pass, &positives);
+  progress_.EndPass();
+  if (!visited.ok()) queue.Abandon(visited);
+  TRESTLE_RETURN_IF_ERROR(visited);
+  pass.stopped = queue.stopped();
+  TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, (*reader)->ledger(), positives, &pass));
+  return pass;
+}
+
+Status Trainer::VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassResult* result,
+                           int64_t* positives) {
   while (true) {
     TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
     if (!prepared) return {};
-    Lookup& lookup = *prepared->lookup;
-    TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
-    RunLanes(*prepared, /*training=*/false);
-    for (size_t lane = 0; lane < prepared->lanes.size(); ++lane) {
-      const LaneRows& rows = prepared->lanes[lane];
-      sums->metrics.Add(logits_[lane], rows.labels, rows.groups);
-    }
-    sums->positives += CountPositives(prepared->lanes);
-    sums->keys[0] += lookup.occurrences();
-    sums->keys[1] += lookup.unseen_occurrences();
+    TRESTLE_RETURN_IF_ERROR(client_.Pull(*prepared->lookup));
+    visitor.BeginStep(*prepared);
+    RunLanes(*prepared, &visitor);
+    TRESTLE_RETURN_IF_ERROR(visitor.OnStep(*prepared, logits_));
+    *positives += CountPositives(prepared->lanes);
     ++result->steps;
-    result->rows += lookup.header().rows;
-    progress_.EvaluationStep(lookup.header().rows);
+    result->rows += prepared->lookup->header().rows;
+    progress_.EvaluationStep(prepared->lookup->header().rows);
   }
 }
 

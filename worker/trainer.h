@@ -22,6 +22,8 @@
 #include "base/thread_pool.h"
 #include "comm/communicator.h"
 #include "ps/client.h"
+#include "worker/evaluation_visitor.h"
+#include "worker/importance.h"
 #include "worker/input.h"
 #include "worker/metrics.h"
 #include "worker/progress.h"
@@ -98,6 +100,12 @@ class Trainer {
   Result<PassResult> TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs,
                                 const EpochProgress& done = {});
   Result<Evaluation> Evaluate(const Dataset& dataset, const std::string& name);
+  // The pass of an evaluation for other ends: all rows go through the network, in that order, and
+  // the visitor sees what came of them. A dataset without a label has rows of any label.
+  Result<PassResult> Visit(const Dataset& dataset, const std::string& name, Order order,
+                           EvaluationVisitor& visitor);
+  // importance.h.
+  Result<Importance> MeasureImportance(const Dataset& dataset, const std::string& name);
   // Tells the servers that nothing more comes. Once, at the end.
   Status Stop();
 
@@ -107,17 +115,18 @@ class Trainer {
 
  private:
   struct LaneBuffers;  // a thread's tensors of the lane it works on
-  struct EvaluateSums;
 
   Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
                                                  int64_t segment, int64_t epoch,
                                                  int64_t first_step);
   // The steps of a pass, until the queue ends or any rank fails.
   Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress);
-  Status EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums);
+  Status VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassResult* result,
+                    int64_t* positives);
   Status TrainStep(PreparedStep& prepared, EpochProgress* progress);
-  void RunLanes(PreparedStep& prepared, bool training);
-  void RunLane(PreparedStep& prepared, int lane, int thread, bool training);
+  // In evaluation there is a visitor, which is shown each lane; in training there is none.
+  void RunLanes(PreparedStep& prepared, EvaluationVisitor* visitor);
+  void RunLane(PreparedStep& prepared, int lane, int thread, EvaluationVisitor* visitor);
   void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
   Status CompareDigests();
   Status CheckTerms() const;

@@ -29,8 +29,14 @@ class BaseModel final : public NetworkModel {
       if (slots_[i].sequence()) parts.push_back(Pool(tape, input.slots[i], input.offsets[i]));
     }
     if (input.numeric != nullptr) parts.push_back(input.numeric);
-    return mlp_.Forward(tape, Concatenate(tape, parts));
+    Var hidden = nullptr;
+    const Var logits =
+        mlp_.Forward(tape, Concatenate(tape, parts), input.output ? &hidden : nullptr);
+    if (input.output != nullptr) input.output->embeddings = {hidden};
+    return logits;
   }
+
+  ModelOutputSpec outputs() const override { return {{}, {{"hidden", mlp_.hidden_units()}}}; }
 
  private:
   Var Pool(Tape& tape, Var items, Offsets offsets) const {

@@ -115,6 +115,7 @@ class DinModel final : public NetworkModel {
   DinModel(const Din& settings, const ModelInputSpec& inputs, DinSlots slots,
            const LayerContext& context)
       : slots_(std::move(slots)),
+        group_(inputs.slots[slots_.history.front()].sequence_group),
         attention_(context, "attention", WithDefaults(settings.attention()), slots_.dim),
         mlp_(context, "mlp", WithDefaults(settings.mlp()), MlpInputWidth(slots_, inputs)) {}
 
@@ -130,9 +131,19 @@ class DinModel final : public NetworkModel {
       parts.push_back(sequence ? JaggedSum(tape, slot, input.offsets[index]) : slot);
     }
     parts.push_back(candidate);
-    parts.push_back(attention_.Forward(tape, candidate, history, offsets));
+    Var weights = nullptr, hidden = nullptr;
+    const Var interest = attention_.Forward(tape, candidate, history, offsets, &weights);
+    parts.push_back(interest);
     if (input.numeric != nullptr) parts.push_back(input.numeric);
-    return mlp_.Forward(tape, Concatenate(tape, parts));
+    const Var logits =
+        mlp_.Forward(tape, Concatenate(tape, parts), input.output ? &hidden : nullptr);
+    if (input.output != nullptr) *input.output = {{weights}, {candidate, interest, hidden}};
+    return logits;
+  }
+
+  ModelOutputSpec outputs() const override {
+    return {{group_},
+            {{"candidate", slots_.dim}, {"history", slots_.dim}, {"hidden", mlp_.hidden_units()}}};
   }
 
  private:
@@ -143,6 +154,7 @@ class DinModel final : public NetworkModel {
   }
 
   DinSlots slots_;
+  int group_;  // of the history
   AttentionUnit attention_;
   MlpLayer mlp_;
 };

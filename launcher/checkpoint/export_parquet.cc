@@ -1,11 +1,11 @@
-// Parquet through the filesystem interface: Arrow writes to a stream of ours.
+// Parquet through the filesystem interface: Arrow writes to an AtomicStream.
 #include <arrow/api.h>
-#include <arrow/io/interfaces.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
 #include "base/atomic_file.h"
 #include "launcher/checkpoint/export_formats.h"
+#include "worker/arrow_stream.h"
 
 namespace trestle {
 namespace {
@@ -14,29 +14,6 @@ namespace {
 constexpr int64_t kGroupRows = 65'536;
 // Fixed, so that an upgrade of the library does not change the file's codec behind our back.
 constexpr int kZstdLevel = 1;
-
-// What Arrow writes goes to an AtomicFile; its first error is kept whole.
-class Stream final : public arrow::io::OutputStream {
- public:
-  explicit Stream(AtomicFile& file) : file_(file) {}
-  const Status& error() const { return error_; }
-
-  arrow::Status Write(const void* data, int64_t bytes) override {
-    if (error_.ok()) error_ = file_.Append(data, static_cast<size_t>(bytes));
-    return error_.ok() ? arrow::Status::OK() : arrow::Status::IOError(error_.ToString());
-  }
-  arrow::Result<int64_t> Tell() const override { return file_.bytes(); }
-  arrow::Status Close() override {
-    closed_ = true;
-    return arrow::Status::OK();
-  }
-  bool closed() const override { return closed_; }
-
- private:
-  AtomicFile& file_;
-  Status error_;
-  bool closed_ = false;
-};
 
 std::shared_ptr<arrow::Schema> TableSchema() {
   const auto field = [](const char* name, std::shared_ptr<arrow::DataType> type) {
@@ -93,7 +70,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> Group(const std::shared_ptr<arrow::
 }
 
 arrow::Result<std::unique_ptr<parquet::arrow::FileWriter>> OpenWriter(
-    const arrow::Schema& schema, std::shared_ptr<Stream> stream) {
+    const arrow::Schema& schema, std::shared_ptr<AtomicStream> stream) {
   const auto properties = parquet::WriterProperties::Builder()
                               .compression(parquet::Compression::ZSTD)
                               ->compression_level(kZstdLevel)
@@ -101,13 +78,6 @@ arrow::Result<std::unique_ptr<parquet::arrow::FileWriter>> OpenWriter(
                               ->build();
   return parquet::arrow::FileWriter::Open(schema, arrow::default_memory_pool(), std::move(stream),
                                           properties);
-}
-
-// What the disk said, if it was the disk.
-Status ErrorOf(const Stream& stream, const std::string& path, const arrow::Status& status) {
-  if (!stream.error().ok()) return stream.error();
-  if (status.ok()) return {};
-  return {StatusCode::kIoError, path + ": cannot write: " + status.message()};
 }
 
 arrow::Status WriteBlock(parquet::arrow::FileWriter& writer,
@@ -125,14 +95,14 @@ arrow::Status WriteBlock(parquet::arrow::FileWriter& writer,
 Status ExportParquet(FileSystem& fs, const CheckpointReader& reader, const TableEntry& table,
                      const std::string& path) {
   TRESTLE_ASSIGN_OR_RETURN(const auto file, AtomicFile::Create(fs, path));
-  const auto stream = std::make_shared<Stream>(*file);
+  const auto stream = std::make_shared<AtomicStream>(*file);
   const std::shared_ptr<arrow::Schema> schema = TableSchema();
   auto writer = OpenWriter(*schema, stream);
-  if (!writer.ok()) return ErrorOf(*stream, path, writer.status());
+  if (!writer.ok()) return stream->StatusOf(writer.status());
   TRESTLE_RETURN_IF_ERROR(ForAllBlocks(reader, table, [&](const RowBlock& block) {
-    return ErrorOf(*stream, path, WriteBlock(**writer, schema, block));
+    return stream->StatusOf(WriteBlock(**writer, schema, block));
   }));
-  TRESTLE_RETURN_IF_ERROR(ErrorOf(*stream, path, (*writer)->Close()));
+  TRESTLE_RETURN_IF_ERROR(stream->StatusOf((*writer)->Close()));
   return file->Commit();
 }
 

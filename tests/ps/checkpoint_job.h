@@ -49,6 +49,7 @@ class StepDense final : public DenseBackend {
   const ParameterSet& parameters() const override { return parameters_; }
   const StatisticSet& statistics() const override { return statistics_; }
   FixedUnit unit() const override { return {}; }
+  ModelOutputSpec outputs() const override { return {}; }
   uint64_t Digest() const override { return Hash64(std::as_bytes(std::span(values_))); }
   std::vector<std::pair<FlatSlice, std::span<float>>> State() override {
     if (no_memory) throw std::bad_alloc();

@@ -75,6 +75,7 @@ class SpoiledBackend final : public DenseBackend {
   const ParameterSet& parameters() const override { return backend_->parameters(); }
   const StatisticSet& statistics() const override { return backend_->statistics(); }
   FixedUnit unit() const override { return backend_->unit(); }
+  ModelOutputSpec outputs() const override { return backend_->outputs(); }
   uint64_t Digest() const override { return backend_->Digest(); }
   std::vector<std::pair<FlatSlice, std::span<float>>> State() override { return backend_->State(); }
 
@@ -129,6 +130,8 @@ class TrainingJob {
     DenseBackend& backend;
     const Dataset& train;
     const Dataset& test;
+    Communicator& comm;
+    const Roles& roles;
   };
   // What a rank ends with.
   struct RankResult {
@@ -318,7 +321,7 @@ class TrainingJob {
     settings.on_bad_step = on_bad_step;
     options(rank, &settings);
     Trainer trainer(node.client(), backend, comm, pool, progress, files(rank), settings);
-    RankState state{rank, node, backend, *train, *test};
+    RankState state{rank, node, backend, *train, *test, comm, roles};
     const Status driven = drive(trainer, state, own);
     own->dense = backend.Digest();
     TRESTLE_RETURN_IF_ERROR(driven);

@@ -293,31 +293,80 @@ class Preparer {
   PreparedInput input_;
 };
 
+// What a config's files are, and what is wrong with them.
+struct LookedAt {
+  LookedAt(const Schema& schema, const Data& data, const PrepareOptions& options)
+      : settings(SettingsOf(schema, data)) {
+    if (settings.ok()) {
+      settings->mutable_columns()->MergeFrom(options.more);
+      settings->set_keep_refused(options.keep_refused);
+    }
+    if (options.train || data.holdout() > 0) {
+      sets.push_back({false, {data.train().begin(), data.train().end()}, {}, true});
+    }
+    if (data.test_size() > 0)
+      sets.push_back({true, {data.test().begin(), data.test().end()}, {}, true});
+    for (InputSet& set : sets) {
+      Look(data, &set, &problems);
+      set.blocks = set.blocks && !(settings.ok() && NeedsImport(*settings));
+      blocks = blocks && set.blocks;
+    }
+  }
+
+  Result<ImportSettings> settings;
+  std::vector<InputSet> sets;
+  InputProblems problems;
+  bool blocks = true;
+};
+
+// How the columns of ids were read in training; empty if nothing tells.
+ImportColumns TrainedColumns(const Schema& schema, const Data& data, FileSystem& fs) {
+  const auto manifest = ReadCacheManifest(fs, data.cache());
+  if (manifest.ok() && manifest->columns_size() > 0) return manifest->columns();
+  InputProblems problems;
+  const std::vector<std::string> files =
+      FindInputFiles({data.train().begin(), data.train().end()}, &problems);
+  const auto settings = SettingsOf(schema, data);
+  if (files.empty() || !settings.ok()) return {};
+  const auto source = OpenSource(files.front(), data.text());
+  if (!source.ok() || !CheckColumns(settings->columns(), {*source}).ok()) return {};
+  const auto decided = DecideKinds(*settings, *source);
+  return decided.ok() ? *decided : ImportColumns();
+}
+
 }  // namespace
+
+bool WouldImport(const Schema& schema, const Data& data, const PrepareOptions& options) {
+  return !LookedAt(schema, data, options).blocks;
+}
+
+Schema WithTrainedTypes(const Schema& schema, const Data& data, FileSystem& fs,
+                        std::vector<std::string>* unknown) {
+  const ImportColumns trained = TrainedColumns(schema, data, fs);
+  Schema typed = schema;
+  for (Slot& slot : typed.slots) {
+    if (slot.type != ANY || slot.time != WHOLE) continue;
+    const auto column = std::find_if(trained.begin(), trained.end(), [&](const auto& one) {
+      return one.name() == slot.column && one.stored_as().empty();
+    });
+    const CellKind kind = column == trained.end() ? ANY_ID : column->kind();
+    if (kind == INTEGER_ID || kind == INTEGER_IDS) slot.type = INTEGER;
+    if (kind == STRING_ID || kind == STRING_IDS) slot.type = STRING;
+    if (slot.type == ANY) unknown->push_back(slot.column);
+  }
+  return typed;
+}
 
 Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
                                    const PrepareOptions& options, FileSystem& fs) {
-  std::vector<InputSet> sets;
-  if (options.train || data.holdout() > 0) {
-    sets.push_back({false, {data.train().begin(), data.train().end()}, {}, true});
-  }
-  if (data.test_size() > 0)
-    sets.push_back({true, {data.test().begin(), data.test().end()}, {}, true});
-  const Result<ImportSettings> settings = SettingsOf(schema, data);
-  InputProblems problems;
-  bool blocks = true;
-  for (InputSet& set : sets) {
-    Look(data, &set, &problems);
-    set.blocks = set.blocks && !(settings.ok() && NeedsImport(*settings));
-    blocks = blocks && set.blocks;
-  }
-  if (!blocks) {
-    TRESTLE_RETURN_IF_ERROR(settings.status());
-    TRESTLE_RETURN_IF_ERROR(problems.ToStatus());
-    return Preparer(*settings, data, options, fs).Run(sets);
+  const LookedAt looked(schema, data, options);
+  if (!looked.blocks) {
+    TRESTLE_RETURN_IF_ERROR(looked.settings.status());
+    TRESTLE_RETURN_IF_ERROR(looked.problems.ToStatus());
+    return Preparer(*looked.settings, data, options, fs).Run(looked.sets);
   }
   PreparedInput input;  // whoever opens them tells what is wrong with them, and with their columns
-  for (const InputSet& set : sets) (set.test ? input.test : input.train) = set.patterns;
+  for (const InputSet& set : looked.sets) (set.test ? input.test : input.train) = set.patterns;
   return input;
 }
 

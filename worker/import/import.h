@@ -29,6 +29,10 @@ struct PrepareOptions {
   bool train = true;  // else data.test alone, as `eval` does
   int threads = 1;
   int64_t memory_bytes = int64_t{1} << 30;
+  // For predictions: further columns, under names of their own (ImportColumn::stored_as); and bad
+  // rows keep their places, as Schema::refused then tells a Dataset.
+  ImportColumns more;
+  bool keep_refused = false;
   // A part begins: "importing 3 files, 1.2 GB, into data/cache/x".
   std::function<void(const std::string&)> say;
   std::function<void(const ImportProgress&)> progress;
@@ -40,6 +44,14 @@ struct PreparedInput {
   int64_t imported = 0;                  // parts, of them, that are new
   std::unique_ptr<FileLock> in_use;      // of the cache; null where there are no locks
 };
+
+// Whether PrepareInput would import; not where it would fail.
+bool WouldImport(const Schema& schema, const Data& data, const PrepareOptions& options);
+
+// The schema with the type of ids that leave it open, as the cache has them or, without one, as the
+// first file of data.train does; what neither tells stays open, and its columns are `unknown`.
+Schema WithTrainedTypes(const Schema& schema, const Data& data, FileSystem& fs,
+                        std::vector<std::string>* unknown);
 
 Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
                                    const PrepareOptions& options, FileSystem& fs);

@@ -1,6 +1,7 @@
 #include "worker/import/import_columns.h"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 
 #include "base/nearest_name.h"
@@ -74,11 +75,13 @@ Result<ImportSettings> SettingsOf(const Schema& schema, const Data& data) {
   *settings.mutable_text() = data.text();
   settings.set_order(data.order());
   settings.set_holdout(data.holdout());
-  ImportColumn* const label = settings.add_columns();
-  label->set_name(schema.label);
-  label->set_kind(NUMBER);
-  label->set_required(true);
-  label->set_label(!schema.positive_from.has_value());
+  if (!schema.label.empty()) {
+    ImportColumn* const label = settings.add_columns();
+    label->set_name(schema.label);
+    label->set_kind(NUMBER);
+    label->set_required(true);
+    label->set_label(!schema.positive_from.has_value());
+  }
   bool group_named = schema.group.empty();
   for (const Slot& slot : schema.slots) {
     *settings.add_columns() = ColumnOf(slot);
@@ -133,9 +136,11 @@ Result<ImportColumns> DecideKinds(const ImportSettings& settings, const Source& 
 Status CheckColumns(const ImportColumns& columns, const std::vector<Source>& sources) {
   InputProblems problems;
   for (const Source& source : sources) {
+    std::set<std::string> looked_for;  // a column may be imported twice
     for (const ImportColumn& column : columns) {
       const auto& names = source.columns;
       if (std::find(names.begin(), names.end(), column.name()) != names.end()) continue;
+      if (!looked_for.insert(column.name()).second) continue;
       problems.Add(StatusCode::kInvalidData,
                    source.path + ": column \"" + column.name() + "\" is missing" +
                        Suggestion(column.name(), names) + "the file has " + JoinNames(names) +

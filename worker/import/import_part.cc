@@ -132,6 +132,9 @@ class PartImporter {
 
  private:
   const TextFiles& text() const { return request_.settings->text(); }
+  Unit MakeUnit() const {
+    return {request_.sources, text(), *request_.columns, request_.settings->keep_refused()};
+  }
   char QuoteOf(size_t source) const { return request_.sources[source].record_quote(text()); }
 
   std::string PathOf(int64_t unit) const {
@@ -183,7 +186,7 @@ class PartImporter {
 
   Status ImportBucket(Scatter* scatter, size_t bucket, bool holdout) {
     TRESTLE_ASSIGN_OR_RETURN(const std::string bytes, scatter->Read(bucket));
-    Unit unit(request_.sources, text(), *request_.columns);
+    Unit unit = MakeUnit();
     for (const ScatteredRecord& one : Scatter::Sorted(bytes)) {
       unit.Add(one.source, one.line, one.record);
     }
@@ -208,7 +211,7 @@ class PartImporter {
 
   Status ImportChunk(const SourceChunks::Chunk& chunk) {
     TRESTLE_RETURN_IF_ERROR(CheckUnit(static_cast<int64_t>(chunk.records.bytes.size())));
-    Unit unit(request_.sources, text(), *request_.columns);
+    Unit unit = MakeUnit();
     std::string_view record;
     int64_t line = 0;
     RecordCursor cursor(chunk.records.bytes, chunk.records.first_line, QuoteOf(chunk.source));

@@ -157,7 +157,10 @@ Result<Source> OpenSource(const std::string& path, const TextFiles& text) {
 
 Result<std::unique_ptr<RecordStream>> OpenRecords(const Source& source, const TextFiles& text,
                                                   const std::vector<std::string>& columns) {
-  if (source.kind == SourceKind::kBlocks) return OpenBlockRecords(source.path, columns);
+  if (source.kind == SourceKind::kBlocks) {
+    const std::set<std::string> distinct(columns.begin(), columns.end());
+    return OpenBlockRecords(source.path, {distinct.begin(), distinct.end()});
+  }
   TRESTLE_ASSIGN_OR_RETURN(auto stream, OpenByteStream(source.path));
   return std::unique_ptr<RecordStream>(
       std::make_unique<RecordReader>(source.path, std::move(stream), source.record_quote(text)));

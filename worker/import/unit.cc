@@ -32,14 +32,25 @@ NumericStatistics StatisticsOf(const UnitColumn& column) {
   return s;
 }
 
+ImportColumns StoredColumns(ImportColumns columns, bool keep_refused) {
+  if (!keep_refused) return columns;
+  ImportColumn* const refused = columns.Add();
+  refused->set_name(kRefused);
+  refused->set_kind(STRING_ID);
+  return columns;
+}
+
 }  // namespace
 
-Unit::Unit(const std::vector<Source>& sources, const TextFiles& text, const ImportColumns& columns)
+Unit::Unit(const std::vector<Source>& sources, const TextFiles& text, const ImportColumns& columns,
+           bool keep_refused)
     : sources_(sources),
       text_(text),
       names_(columns),
+      keep_refused_(keep_refused),
+      stored_(StoredColumns(columns, keep_refused)),
       readers_(sources.size()),
-      columns_(EmptyColumns(columns)) {
+      columns_(EmptyColumns(stored_)) {
   result_.accepted.resize(sources.size());
   result_.rejected.resize(sources.size());
 }
@@ -53,12 +64,36 @@ void Unit::Add(size_t source, int64_t line, std::string_view record) {
   RowProblem problem;
   if (ReaderOf(source).Append(record, &columns_, &problem)) {
     ++result_.accepted[source];
+    if (keep_refused_) columns_.back().AddMissing();
     return;
   }
+  if (keep_refused_) return Keep(source, line, record, problem);
   // A quote that is not closed takes good lines along: each of them is a row that is lost.
   result_.rejected[source] += 1 + std::count(record.begin(), record.end(), '\n');
   result_.rejects.push_back({source, line, std::move(problem)});
   if (result_.rejects.size() >= 2 * kMostRejects) KeepFirst(&result_.rejects, kMostRejects);
+}
+
+// Each column by itself, so that one bad cell does not take the others along.
+void Unit::Keep(size_t source, int64_t line, std::string_view record, const RowProblem& problem) {
+  const auto rows = 1 + std::count(record.begin(), record.end(), '\n');
+  result_.accepted[source] += rows;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int c = 0; c < names_.size(); ++c) {
+      ImportColumns alone;
+      *alone.Add() = names_[c];
+      alone[0].set_required(false);
+      std::vector<UnitColumn> cells(1);
+      std::swap(cells[0], columns_[static_cast<size_t>(c)]);
+      RowProblem ignored;
+      const bool wanted = !names_[c].stored_as().empty();
+      if (!wanted || !MakeRowReader(sources_[source], text_, alone)->Append(record, &cells, &ignored))
+        cells[0].AddMissing();
+      std::swap(cells[0], columns_[static_cast<size_t>(c)]);
+    }
+    columns_.back().AddText(sources_[source].path + "\t" + std::to_string(line + row) + "\t" +
+                            problem.column + "\t" + problem.reason);
+  }
 }
 
 Result<UnitResult> Unit::Finish(FileSystem& fs, const std::string& path) {
@@ -68,7 +103,7 @@ Result<UnitResult> Unit::Finish(FileSystem& fs, const std::string& path) {
   }
   KeepFirst(&result_.rejects, kMostRejects);
   if (rows() > 0) {
-    TRESTLE_ASSIGN_OR_RETURN(result_.file, WriteUnitFile(fs, path, names_, &columns_));
+    TRESTLE_ASSIGN_OR_RETURN(result_.file, WriteUnitFile(fs, path, stored_, &columns_));
   }
   return std::move(result_);
 }

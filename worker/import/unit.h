@@ -36,9 +36,16 @@ struct UnitResult {
 // That a unit keeps, and that a part's reject file has.
 inline constexpr size_t kMostRejects = 100'000;
 
+// Where bad rows are kept.
+inline constexpr char kRefused[] = "trestle.refused";
+
 class Unit {
  public:
-  Unit(const std::vector<Source>& sources, const TextFiles& text, const ImportColumns& columns);
+  // With `keep_refused` a bad row is a row too: its cells are missing, but for those of columns that
+  // are stored under another name, where they can be read; and one more column, kRefused, has its
+  // line of the reject file, and is null for other rows.
+  Unit(const std::vector<Source>& sources, const TextFiles& text, const ImportColumns& columns,
+       bool keep_refused);
 
   void Add(size_t source, int64_t line, std::string_view record);
   size_t rows() const { return columns_.front().valid.size(); }
@@ -47,10 +54,13 @@ class Unit {
 
  private:
   RowReader& ReaderOf(size_t source);
+  void Keep(size_t source, int64_t line, std::string_view record, const RowProblem& problem);
 
   const std::vector<Source>& sources_;
   const TextFiles& text_;
   const ImportColumns& names_;
+  const bool keep_refused_;
+  ImportColumns stored_;  // as names_, and kRefused
   std::vector<std::unique_ptr<RowReader>> readers_;  // of each source, made when it is needed
   std::vector<UnitColumn> columns_;
   UnitResult result_;

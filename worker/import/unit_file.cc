@@ -195,7 +195,9 @@ Result<CacheFile> WriteUnitFile(FileSystem& fs, const std::string& path, const I
   for (size_t c = 0; c < columns->size(); ++c) {
     arrays.push_back(ArrayOf(&(*columns)[c]));
     (*columns)[c] = UnitColumn();
-    fields.push_back(arrow::field(names[static_cast<int>(c)].name(), arrays.back()->type()));
+    const ImportColumn& named = names[static_cast<int>(c)];
+    const std::string& name = named.stored_as().empty() ? named.name() : named.stored_as();
+    fields.push_back(arrow::field(name, arrays.back()->type()));
   }
   const int64_t rows = arrays.front()->length();
   const auto schema = arrow::schema(fields, ContentHash(arrays));

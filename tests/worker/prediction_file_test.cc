@@ -1,0 +1,197 @@
+#include "worker/prediction_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "tests/support/fault_filesystem.h"
+#include "tests/worker/input_fixture.h"
+#include "worker/request_ranks.h"
+
+namespace trestle {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Seven rows in three blocks, of two requests; the bid of one is missing.
+class PredictionFileTest : public ::testing::Test {
+ protected:
+  PredictionFileTest() {
+    WriteParquet(dir_.Join("a.parquet"),
+                 {{"user", Values("string", R"(["a", "b, c", null, "d", "e"])")},
+                  {"small", Values("int8", "[1, 2, 3, 4, 5]")},
+                  {"bid", Values("double", "[0.5, 0.5, 2, null, 1]")},
+                  {"request", Values("int64", "[7, 7, 7, 8, 8]")},
+                  {"hist", Values("list<int64>", "[[1, 2], [], [3], [4], [5]]")}},
+                 2);
+    WriteParquet(dir_.Join("b.parquet"),
+                 {{"user", Values("string", R"(["f", "g"])")},
+                  {"small", Values("int64", "[6, 7]")},
+                  {"bid", Values("double", "[1, 1]")},
+                  {"request", Values("int64", "[8, 7]")},
+                  {"hist", Values("list<int64>", "[[6], [7]]")}},
+                 2);
+    options_.columns = {{"row", ""}};
+  }
+
+  std::vector<InputFile> Input() const {
+    return MustOpen(SchemaOf(R"(label: "small" positive_from: 1)", R"(id { columns: "user" dim: 4 })"),
+                    {dir_.Join("a.parquet"), dir_.Join("b.parquet")})
+        ->files();
+  }
+
+  // Row 2 is rejected; predictions are 1/2 but for row 1, which has 3/4.
+  static PredictedRows Rows() {
+    PredictedRows rows;
+    rows.accepted = {1, 1, 0, 1, 1, 1, 1};
+    rows.logits = {0, std::log(3.0f), 0, 0, 0, 0};
+    rows.attention = {{{2, 0, 1, 1, 1, 1}, {0.5f, 0.25f, 1, 2, 3, 4}}};
+    rows.embeddings = {{1, 2, 3, 4, 5, 6}};
+    return rows;
+  }
+
+  Status Write(FileSystem& fs, const PredictedRows& rows) const {
+    TRESTLE_ASSIGN_OR_RETURN(const auto file, CreatePredictionFile(fs, Input(), options_));
+    TRESTLE_RETURN_IF_ERROR(file->Append(rows));
+    return file->Commit();
+  }
+
+  std::string Csv() {
+    options_.path = dir_.Join("out.csv");
+    const Status status = Write(FileSystem::Local(), Rows());
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    return FileSystem::Local().Read(options_.path).value();
+  }
+
+  const TempDir dir_{"prediction_file"};
+  PredictionFileOptions options_;
+};
+
+TEST_F(PredictionFileTest, ColumnsGoAlongAndRejectedRowsHaveNulls) {
+  options_.columns = {{"row", ""}, {"user", "user"}, {"small", "small"}, {"hist", "hist"}};
+  const std::string csv = Csv();
+  EXPECT_THAT(csv, HasSubstr("\n0,\"a\",1,\"1|2\",0,0.5\n"));
+  EXPECT_THAT(csv, HasSubstr("\n1,\"b, c\",2,\"\",1.0986123,0.75"));
+  EXPECT_THAT(csv, HasSubstr("\n2,,3,\"3\",,\n"));
+  EXPECT_THAT(csv, HasSubstr("\n6,\"g\",7,\"7\",0,0.5\n"));
+}
+
+TEST_F(PredictionFileTest, RanksByEcpmInTheRequestTheEarlierOfEqualOnesFirst) {
+  options_.bid = "bid";
+  options_.request = "request";
+  const std::string csv = Csv();
+  // Request 7: rows 0 (250), 1 (375), 6 (500); request 8: rows 4 and 5, equal.
+  EXPECT_THAT(csv, HasSubstr("\n0,0,0.5,250,3\n"));
+  EXPECT_THAT(csv, HasSubstr(",2\n2,,,,\n3,0,0.5,,\n4,0,0.5,500,1\n5,0,0.5,500,2\n6,0,0.5,500,1\n"));
+  EXPECT_FALSE(FileSystem::Local().Exists(options_.path + ".rows"));
+  options_.bid = "";  // then by prediction: row 1 is first, 0 and 6 are equal
+  EXPECT_THAT(Csv(), HasSubstr("\n0,0,0.5,2\n1,1.0986123,0.75"));
+}
+
+TEST_F(PredictionFileTest, ListsOfAttentionAndEmbeddings) {
+  options_.attention = {"hist"};
+  options_.embeddings = {{"hidden", 1}};
+  const std::string csv = Csv();
+  EXPECT_THAT(csv, HasSubstr("\"attention_hist\",\"embedding_hidden\"\n"
+                             "0,0,0.5,\"0.5|0.25\",\"1\"\n"));
+  EXPECT_THAT(csv, HasSubstr("\n2,,,,\n3,0,0.5,\"1\",\"3\"\n"));
+}
+
+TEST_F(PredictionFileTest, ParquetIsReadInPlaceAndIsTheSameHoweverRowsCome) {
+  options_.columns = {{"user", "user"}};
+  options_.path = dir_.Join("out.parquet");
+  ASSERT_TRUE(Write(FileSystem::Local(), Rows()).ok());
+  const std::string bytes = FileSystem::Local().Read(options_.path).value();
+  const Schema schema = SchemaOf(R"(label: "prediction" positive_from: 0.6)",
+                                 R"(id { columns: "user" dim: 4 })");
+  EXPECT_EQ(MustOpen(schema, {options_.path})->rows(), 7);
+
+  auto file = CreatePredictionFile(FileSystem::Local(), Input(), options_);
+  ASSERT_TRUE(file.ok());
+  size_t accepted = 0;
+  for (size_t i = 0; i < 7; ++i) {
+    const PredictedRows all = Rows();
+    PredictedRows one;
+    one.accepted = {all.accepted[i]};
+    if (all.accepted[i]) one.logits = {all.logits[accepted++]};
+    ASSERT_TRUE((*file)->Append(one).ok());
+  }
+  ASSERT_TRUE((*file)->Commit().ok());
+  EXPECT_EQ((*file)->rows(), 7);
+  EXPECT_NEAR((*file)->mean_prediction(), 3.25 / 6, 1e-7);
+  EXPECT_TRUE(FileSystem::Local().Read(options_.path).value() == bytes);
+}
+
+TEST_F(PredictionFileTest, WhatIsWrongIsSaid) {
+  const auto refused = [&](StatusCode code) {
+    options_.path = dir_.Join("out.csv");
+    const auto file = CreatePredictionFile(FileSystem::Local(), Input(), options_);
+    EXPECT_EQ(file.status().code(), code);
+    EXPECT_FALSE(FileSystem::Local().Exists(options_.path));
+    return file.status().ToString();
+  };
+  options_.columns = {{"usr", "usr"}};
+  EXPECT_THAT(refused(StatusCode::kInvalidData),
+              HasSubstr("a.parquet has no such column; did you mean \"user\"? the file has user,"));
+  options_.columns = {{"user", "user"}, {"user", "user"}};
+  EXPECT_THAT(refused(StatusCode::kInvalidConfig),
+              HasSubstr("--columns user: the output would have two columns of this name"));
+  options_.columns = {{"row", ""}};
+  options_.bid = "user";
+  EXPECT_THAT(refused(StatusCode::kInvalidConfig), HasSubstr("--bid user: the column is string"));
+  options_.bid = "";
+  options_.request = "bid";
+  EXPECT_THAT(refused(StatusCode::kInvalidConfig), HasSubstr("--request bid: the column is double"));
+  options_.request = "";
+  PredictedRows rows = Rows();
+  rows.logits[2] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(Write(FileSystem::Local(), rows).ToString(),
+              HasSubstr("the prediction of row 3 of the input is not finite"));
+  EXPECT_THAT(CheckPredictionPath(FileSystem::Local(), "x.txt", false).ToString(),
+              HasSubstr("--output x.txt: must end in .parquet or .csv"));
+  EXPECT_THAT(CheckPredictionPath(FileSystem::Local(), dir_.Join("a.parquet"), false).ToString(),
+              HasSubstr("a.parquet: exists; choose another --output"));
+  EXPECT_TRUE(CheckPredictionPath(FileSystem::Local(), dir_.Join("a.parquet"), true).ok());
+}
+
+TEST_F(PredictionFileTest, ADiskThatFailsAnywhereLeavesNothingBehind) {
+  options_.bid = "bid";
+  options_.request = "request";
+  for (const char* name : {"out.csv", "out.parquet"}) {
+    options_.path = dir_.Join(name);
+    for (int64_t call = 1;; ++call) {
+      FaultFileSystem fs(FileSystem::Local(), {.fail_call = call, .only_once = true});
+      const Status status = Write(fs, Rows());
+      const bool whole = FileSystem::Local().Exists(options_.path);
+      if (fs.calls() < call) break;
+      if (!status.ok()) EXPECT_THAT(status.ToString(), HasSubstr("injected failure"));
+      std::error_code ignored;
+      if (whole) std::filesystem::remove(options_.path, ignored);
+      for (const auto& file : std::filesystem::directory_iterator(dir_.path())) {
+        EXPECT_EQ(file.path().extension(), ".parquet") << call;
+        std::filesystem::remove(options_.path + ".rows", ignored);
+      }
+    }
+  }
+  FaultFileSystem full(FileSystem::Local(), {.capacity = 50});
+  options_.path = dir_.Join("full.csv");
+  EXPECT_THAT(Write(full, Rows()).ToString(), HasSubstr("no space left (injected)"));
+  EXPECT_FALSE(FileSystem::Local().Exists(options_.path));
+}
+
+TEST(RequestRanks, CountsFromOneInEachRequestAndSkipsRowsWithout) {
+  RequestRanks ranks;
+  ranks.Add(5, 1);
+  ranks.Add(6, -1);
+  ranks.AddNone();
+  ranks.Add(5, 2);
+  ranks.Add(5, 1);
+  EXPECT_THAT(ranks.Take(), ElementsAre(2, 1, 0, 1, 3));
+}
+
+}  // namespace
+}  // namespace trestle

@@ -1,0 +1,65 @@
+// Permutation importance: for each feature the AUC that is lost when its values are dealt to other
+// rows. The network then knows as little as if it had never seen the feature, but sees values as
+// it knows them.
+//
+// One pass in SHUFFLE order: a step's rows are pulled once, and for each feature the network runs
+// once more on them, with that feature's values permuted among the rows of each lane. Lanes and
+// permutations depend on the config alone, so the result has the same bits at any number of ranks.
+//
+// A feature is an id column, a numeric column, or all columns of a sequence, whose items go
+// together. Rows of a lane are of one block of the files (a few at its ends): what is equal
+// in a whole block is not missed. Two features that say the same cover for each other.
+//
+// Thread safety: as EvaluationVisitor. Collective: Compute, by all workers. Errors: those of metrics.
+// Source: Breiman, Random Forests, Machine Learning 2001, section 10.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "worker/evaluation_visitor.h"
+#include "worker/metrics.h"
+#include "worker/schema.h"
+
+namespace trestle {
+
+// A feature's places in a lane's tensors.
+struct FeatureColumns {
+  std::string name;           // "price"; of a sequence "hist_item+hist_cate"
+  std::vector<size_t> slots;  // of a sequence all of its columns
+  size_t numeric = 0;         // where there are no slots
+};
+
+struct FeatureImportance {
+  std::string feature;
+  double auc = 0;       // without it
+  double lost = 0;      // of the whole AUC
+};
+
+struct Importance {
+  double auc = 0;  // with every feature
+  int64_t rows = 0;
+  std::vector<FeatureImportance> features;  // those that lose the most first; equal ones as in the config
+};
+
+class ImportanceVisitor final : public EvaluationVisitor {
+ public:
+  ImportanceVisitor(const Schema& schema, uint64_t seed);
+
+  void BeginStep(const PreparedStep& step) override;
+  void OnLane(const LaneVisit& visit) override;
+  Status OnStep(const PreparedStep& step, std::span<const std::vector<float>> logits) override;
+
+  Result<Importance> Compute(Communicator& comm) const;
+
+ private:
+  const uint64_t seed_;
+  const size_t numeric_width_;
+  const std::vector<FeatureColumns> features_;
+  std::vector<MetricsAccumulator> metrics_;              // of each feature, and of the whole model
+  std::vector<std::vector<std::vector<float>>> logits_;  // of each lane and feature
+};
+
+}  // namespace trestle
