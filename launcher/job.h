@@ -144,7 +144,7 @@ class Job {
   int threads_ = 1;
   std::unique_ptr<ThreadPool> pool_;
   PreparedInput files_;
-  bool imported_ = false;  // they are the import's
+  bool imported_ = false;                  // they are the import's
   std::unique_ptr<Dataset> train_, test_;  // test_ null: none configured
   std::vector<NumericStatistics> statistics_;
   std::unique_ptr<Node> node_;

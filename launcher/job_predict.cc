@@ -1,4 +1,5 @@
-// `trestle predict`: the input's rows, whatever its format, through the evaluation's pass to a file.
+// `trestle predict`: the input's rows, whatever its format, through the evaluation's pass to a
+// file.
 #include <algorithm>
 
 #include "base/hash.h"
@@ -113,7 +114,8 @@ Status Job::OpenPredictionInput(const PredictRequest& request) {
     schema.positive_from.reset();
     schema.group.clear();
     for (const std::string& column : unknown) {
-      progress_->Say("note: \"" + column + "\" is read as integers or as text, as the first rows are: "
+      progress_->Say("note: \"" + column +
+                     "\" is read as integers or as text, as the first rows are: "
                      "neither data.cache nor data.train tells how training read it; `type` in the "
                      "feature does");
     }
@@ -171,8 +173,7 @@ Status Job::Predict(const PredictRequest& request) {
   TRESTLE_RETURN_IF_ERROR(AgreeOnFacts(comm_, {{"the command line", Fact(request)}}));
   TRESTLE_RETURN_IF_ERROR(Check());
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(
-      comm_, kSetUp,
-      leads() ? CheckPredictionPath(fs_, request.output, request.force) : Status()));
+      comm_, kSetUp, leads() ? CheckPredictionPath(fs_, request.output, request.force) : Status()));
   TRESTLE_RETURN_IF_ERROR(OpenRunFolder("predict"));
   TRESTLE_RETURN_IF_ERROR(OpenPredictionInput(request));
   TRESTLE_RETURN_IF_ERROR(BuildParts());
@@ -182,13 +183,12 @@ Status Job::Predict(const PredictRequest& request) {
   StopAtStepBoundaries();
   TRESTLE_RETURN_IF_ERROR(RunPrediction(request));
   TRESTLE_RETURN_IF_ERROR(AgreeOnStop("stopped on request; no predictions were written"));
-  TRESTLE_RETURN_IF_ERROR(
-      AgreeOnStatus(comm_, kWriting, leads() ? output_->Commit() : Status()));
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kWriting, leads() ? output_->Commit() : Status()));
   if (!leads()) return {};
   const int64_t rejected = last_pass_.ledger.rejected;
-  progress_->Say(Format("predictions  %ld rows, mean %.6f  ", output_->rows(),
-                        output_->mean_prediction()) +
-                 request.output);
+  progress_->Say(
+      Format("predictions  %ld rows, mean %.6f  ", output_->rows(), output_->mean_prediction()) +
+      request.output);
   if (rejected > 0) {
     progress_->Say(Format("note: %ld rows were rejected and have none; ", rejected) + folder() +
                    "/rejected-rank-*.tsv list them");

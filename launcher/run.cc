@@ -51,9 +51,8 @@ Status RunTrain(const RunOptions& options) {
 }
 
 Status RunEval(const RunOptions& options) {
-  return RunJob(options.config, [&](Job& job) {
-    return job.Evaluate(options.checkpoint, options.importance);
-  });
+  return RunJob(options.config,
+                [&](Job& job) { return job.Evaluate(options.checkpoint, options.importance); });
 }
 
 Status RunPredict(const RunOptions& options) {

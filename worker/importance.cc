@@ -82,8 +82,8 @@ void ImportanceVisitor::BeginStep(const PreparedStep& step) {
 
 void ImportanceVisitor::OnLane(const LaneVisit& visit) {
   const LaneTensors& lane = visit.tensors;
-  const uint64_t stream = static_cast<uint64_t>(visit.position.step) << 16 |
-                          static_cast<uint64_t>(visit.position.lane);
+  const uint64_t stream =
+      static_cast<uint64_t>(visit.position.step) << 16 | static_cast<uint64_t>(visit.position.lane);
   const std::vector<int32_t> from = Permutation(lane.rows, seed_, stream);
   for (size_t f = 0; f < features_.size(); ++f) {
     const FeatureColumns& feature = features_[f];

@@ -10,8 +10,8 @@
 // together. Rows of a lane are of one block of the files (a few at its ends): what is equal
 // in a whole block is not missed. Two features that say the same cover for each other.
 //
-// Thread safety: as EvaluationVisitor. Collective: Compute, by all workers. Errors: those of metrics.
-// Source: Breiman, Random Forests, Machine Learning 2001, section 10.
+// Thread safety: as EvaluationVisitor. Collective: Compute, by all workers. Errors: those of
+// metrics. Source: Breiman, Random Forests, Machine Learning 2001, section 10.
 #pragma once
 
 #include <cstdint>
@@ -34,14 +34,15 @@ struct FeatureColumns {
 
 struct FeatureImportance {
   std::string feature;
-  double auc = 0;       // without it
-  double lost = 0;      // of the whole AUC
+  double auc = 0;   // without it
+  double lost = 0;  // of the whole AUC
 };
 
 struct Importance {
   double auc = 0;  // with every feature
   int64_t rows = 0;
-  std::vector<FeatureImportance> features;  // those that lose the most first; equal ones as in the config
+  std::vector<FeatureImportance>
+      features;  // those that lose the most first; equal ones as in the config
 };
 
 class ImportanceVisitor final : public EvaluationVisitor {

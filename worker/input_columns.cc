@@ -8,7 +8,6 @@
 #include <arrow/type_traits.h>
 #include <arrow/util/checked_cast.h>
 
-
 #include "base/nearest_name.h"
 #include "worker/block_arrow.h"
 #include "worker/block_file.h"

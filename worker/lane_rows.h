@@ -11,7 +11,7 @@ namespace trestle {
 struct LaneRows {
   int64_t rows = 0;                 // accepted; a rejected row leaves a hole, nothing moves up
   int64_t rejected = 0;
-  std::vector<int32_t> holes;       // [rejected] places of the rejected among all rows read, ascending
+  std::vector<int32_t> holes;  // [rejected] places of the rejected among all rows read, ascending
   std::vector<JaggedKeys> slots;    // per Schema::slots
   std::vector<float> numeric;       // [rows, width], transformed and scaled
   std::vector<float> labels;        // [rows]

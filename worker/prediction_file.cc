@@ -16,7 +16,7 @@
 #include <cmath>
 #include <optional>
 
-#include "worker/arrow_stream.h"
+#include "worker/arrow_output.h"
 #include "worker/block_arrow.h"
 #include "worker/block_decode.h"
 #include "worker/block_types.h"
@@ -67,48 +67,47 @@ class WaitingRows {
  public:
   static Result<std::unique_ptr<WaitingRows>> Create(FileSystem& fs, const std::string& path,
                                                      std::shared_ptr<arrow::Schema> schema) {
-    TRESTLE_ASSIGN_OR_RETURN(auto file, AtomicFile::Create(fs, path));
-    auto rows = std::unique_ptr<WaitingRows>(new WaitingRows(fs, std::move(file)));
-    auto writer = arrow::ipc::MakeStreamWriter(rows->stream_, std::move(schema));
-    if (!writer.ok()) return rows->stream_->StatusOf(writer.status());
+    TRESTLE_ASSIGN_OR_RETURN(auto output, ArrowOutput::Create(fs, path));
+    auto rows = std::unique_ptr<WaitingRows>(new WaitingRows(fs, std::move(output)));
+    auto writer = arrow::ipc::MakeStreamWriter(rows->output_->stream(), std::move(schema));
+    if (!writer.ok()) return rows->output_->StatusOf(writer.status());
     rows->writer_ = *std::move(writer);
     return rows;
   }
   ~WaitingRows() {
-    if (!written_) return;
-    const Status removed = fs_.Remove(file_->path());
+    if (!named_ || !fs_.Exists(output_->path())) return;
+    const Status removed = fs_.Remove(output_->path());
     LOG_IF(WARNING, !removed.ok()) << removed.ToString();
   }
 
   Status Write(const arrow::RecordBatch& rows) {
-    return stream_->StatusOf(writer_->WriteRecordBatch(rows));
+    return output_->StatusOf(writer_->WriteRecordBatch(rows));
   }
 
   // All rows, batch after batch; nothing can be written any more.
   Status Read(const std::function<Status(const arrow::RecordBatch&)>& visit) {
-    TRESTLE_RETURN_IF_ERROR(stream_->StatusOf(writer_->Close()));
-    TRESTLE_RETURN_IF_ERROR(file_->Commit());
-    written_ = true;
-    TRESTLE_ASSIGN_OR_RETURN(const auto file, OpenForReading(file_->path()));
+    TRESTLE_RETURN_IF_ERROR(output_->StatusOf(writer_->Close()));
+    named_ = true;
+    TRESTLE_RETURN_IF_ERROR(output_->Commit());
+    TRESTLE_ASSIGN_OR_RETURN(const auto file, OpenForReading(output_->path()));
     auto reader = arrow::ipc::RecordBatchStreamReader::Open(file);
-    if (!reader.ok()) return FromArrow(reader.status(), file_->path());
+    if (!reader.ok()) return FromArrow(reader.status(), output_->path());
     while (true) {
       std::shared_ptr<arrow::RecordBatch> batch;
-      TRESTLE_RETURN_IF_ERROR(FromArrow((*reader)->ReadNext(&batch), file_->path()));
+      TRESTLE_RETURN_IF_ERROR(FromArrow((*reader)->ReadNext(&batch), output_->path()));
       if (!batch) return {};
       TRESTLE_RETURN_IF_ERROR(visit(*batch));
     }
   }
 
  private:
-  WaitingRows(FileSystem& fs, std::unique_ptr<AtomicFile> file)
-      : fs_(fs), file_(std::move(file)), stream_(std::make_shared<AtomicStream>(*file_)) {}
+  WaitingRows(FileSystem& fs, std::unique_ptr<ArrowOutput> output)
+      : fs_(fs), output_(std::move(output)) {}
 
   FileSystem& fs_;
-  const std::unique_ptr<AtomicFile> file_;
-  const std::shared_ptr<AtomicStream> stream_;
+  const std::unique_ptr<ArrowOutput> output_;
   std::shared_ptr<arrow::ipc::RecordBatchWriter> writer_;
-  bool written_ = false;
+  bool named_ = false;  // the file may have its name
 };
 
 class TableFile final : public PredictionFile {
@@ -130,8 +129,8 @@ class TableFile final : public PredictionFile {
                                         : MakeParquetSink(fs, options_.path, schema_));
     if (options_.request.empty()) return {};
     waiting_schema_ = *schema_->RemoveField(schema_->GetFieldIndex("rank"));
-    TRESTLE_ASSIGN_OR_RETURN(
-        waiting_, WaitingRows::Create(fs, options_.path + ".rows", waiting_schema_));
+    TRESTLE_ASSIGN_OR_RETURN(waiting_,
+                             WaitingRows::Create(fs, options_.path + ".rows", waiting_schema_));
     return {};
   }
 
@@ -140,8 +139,8 @@ class TableFile final : public PredictionFile {
     for (size_t row = 0; row < rows.rows(); ++row) {
       while (block_rows_[block_] == 0) ++block_;
       if (rows.accepted[row] && !std::isfinite(rows.logits[at.accepted])) {
-        return {StatusCode::kNumeric, "the prediction of row " + std::to_string(rows_) +
-                                          " of the input is not finite"};
+        return {StatusCode::kNumeric,
+                "the prediction of row " + std::to_string(rows_) + " of the input is not finite"};
       }
       TRESTLE_RETURN_IF_ERROR(Internal(AppendRow(rows, row, &at)));
       ++rows_;
@@ -217,7 +216,8 @@ class TableFile final : public PredictionFile {
     size_t next = 0;
     for (const auto& column : options_.columns) {
       const bool number = column.stored_as.empty();
-      fields.push_back(arrow::field(column.name, number ? arrow::int64() : columns_->types()[next]));
+      fields.push_back(
+          arrow::field(column.name, number ? arrow::int64() : columns_->types()[next]));
       next += number ? 0 : 1;
     }
     fields.push_back(arrow::field("logit", arrow::float32()));
@@ -268,7 +268,8 @@ class TableFile final : public PredictionFile {
     }
     for (size_t i = 0; i < embeddings_.size(); ++i) {
       const int dim = options_.embeddings[i].dim;
-      const float* const values = rows.embeddings[i].data() + at->accepted * static_cast<size_t>(dim);
+      const float* const values =
+          rows.embeddings[i].data() + at->accepted * static_cast<size_t>(dim);
       ARROW_RETURN_NOT_OK(embeddings_[i]->Append(values, dim));
     }
     ++at->accepted;

@@ -24,9 +24,9 @@
 #include <string>
 #include <vector>
 
+#include "backend/model.h"
 #include "base/filesystem.h"
 #include "base/status.h"
-#include "backend/model.h"
 #include "worker/input.h"
 #include "worker/predicted_rows.h"
 
@@ -36,13 +36,13 @@ inline constexpr char kRowNumber[] = "row";
 
 struct PredictionFileOptions {
   struct Column {
-    std::string name;  // in the output, as the user knows it
+    std::string name;       // in the output, as the user knows it
     std::string stored_as;  // in the input's blocks
   };
-  std::string path;             // ends in .parquet or .csv
-  std::vector<Column> columns;  // of one named kRowNumber `stored_as` is empty
-  std::string bid, request;     // in the input's blocks; empty: none
-  bool imported = false;        // the blocks are the import's
+  std::string path;                    // ends in .parquet or .csv
+  std::vector<Column> columns;         // of one named kRowNumber `stored_as` is empty
+  std::string bid, request;            // in the input's blocks; empty: none
+  bool imported = false;               // the blocks are the import's
   std::vector<std::string> attention;  // per ModelOutputSpec::attention, its column's name
   std::vector<ModelOutputSpec::Embedding> embeddings;
 };

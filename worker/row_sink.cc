@@ -11,7 +11,7 @@
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
-#include "worker/arrow_stream.h"
+#include "worker/arrow_output.h"
 #include "worker/input.h"
 
 namespace trestle {
@@ -22,8 +22,7 @@ constexpr int kZstdLevel = 1;
 
 class ParquetSink final : public RowSink {
  public:
-  explicit ParquetSink(std::unique_ptr<AtomicFile> file)
-      : file_(std::move(file)), stream_(std::make_shared<AtomicStream>(*file_)) {}
+  explicit ParquetSink(std::unique_ptr<ArrowOutput> output) : output_(std::move(output)) {}
 
   Status Open(const arrow::Schema& schema) {
     const auto properties = parquet::WriterProperties::Builder()
@@ -31,26 +30,25 @@ class ParquetSink final : public RowSink {
                                 ->compression_level(kZstdLevel)
                                 ->max_row_group_length(kMaxBlockRows)
                                 ->build();
-    auto writer = parquet::arrow::FileWriter::Open(schema, arrow::default_memory_pool(), stream_,
-                                                   properties);
-    if (!writer.ok()) return stream_->StatusOf(writer.status());
+    auto writer = parquet::arrow::FileWriter::Open(schema, arrow::default_memory_pool(),
+                                                   output_->stream(), properties);
+    if (!writer.ok()) return output_->StatusOf(writer.status());
     writer_ = *std::move(writer);
     return {};
   }
 
   // It fills the row group that is open, and then begins another.
   Status Write(const arrow::RecordBatch& rows) override {
-    return stream_->StatusOf(writer_->WriteRecordBatch(rows));
+    return output_->StatusOf(writer_->WriteRecordBatch(rows));
   }
 
   Status Commit() override {
-    TRESTLE_RETURN_IF_ERROR(stream_->StatusOf(writer_->Close()));
-    return file_->Commit();
+    TRESTLE_RETURN_IF_ERROR(output_->StatusOf(writer_->Close()));
+    return output_->Commit();
   }
 
  private:
-  const std::unique_ptr<AtomicFile> file_;
-  const std::shared_ptr<AtomicStream> stream_;
+  const std::unique_ptr<ArrowOutput> output_;
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
 };
 
@@ -106,13 +104,11 @@ arrow::Result<std::shared_ptr<arrow::Array>> Texts(const std::shared_ptr<arrow::
 
 class CsvSink final : public RowSink {
  public:
-  CsvSink(std::unique_ptr<AtomicFile> file, std::shared_ptr<arrow::Schema> schema)
-      : file_(std::move(file)),
-        stream_(std::make_shared<AtomicStream>(*file_)),
-        schema_(std::move(schema)) {}
+  CsvSink(std::unique_ptr<ArrowOutput> output, std::shared_ptr<arrow::Schema> schema)
+      : output_(std::move(output)), schema_(std::move(schema)) {}
 
   Status Open() {
-    auto writer = arrow::csv::MakeCSVWriter(stream_, schema_);
+    auto writer = arrow::csv::MakeCSVWriter(output_->stream(), schema_);
     if (!writer.ok()) return Refused(writer.status());
     writer_ = *std::move(writer);
     return {};
@@ -126,24 +122,23 @@ class CsvSink final : public RowSink {
       columns.push_back(*std::move(texts));
     }
     const auto batch = arrow::RecordBatch::Make(schema_, rows.num_rows(), std::move(columns));
-    return stream_->StatusOf(writer_->WriteRecordBatch(*batch));
+    return output_->StatusOf(writer_->WriteRecordBatch(*batch));
   }
 
   Status Commit() override {
-    TRESTLE_RETURN_IF_ERROR(stream_->StatusOf(writer_->Close()));
-    return file_->Commit();
+    TRESTLE_RETURN_IF_ERROR(output_->StatusOf(writer_->Close()));
+    return output_->Commit();
   }
 
  private:
   Status Refused(const arrow::Status& status) const {
-    const Status written = stream_->StatusOf(status);
+    const Status written = output_->StatusOf(status);
     if (written.code() != StatusCode::kIoError || status.IsIOError()) return written;
-    return {StatusCode::kInvalidConfig, file_->path() + ": CSV cannot hold a column (" +
+    return {StatusCode::kInvalidConfig, output_->path() + ": CSV cannot hold a column (" +
                                             status.message() + "); name a .parquet file"};
   }
 
-  const std::unique_ptr<AtomicFile> file_;
-  const std::shared_ptr<AtomicStream> stream_;
+  const std::unique_ptr<ArrowOutput> output_;
   const std::shared_ptr<arrow::Schema> schema_;  // lists as text
   std::shared_ptr<arrow::ipc::RecordBatchWriter> writer_;
 };
@@ -152,16 +147,16 @@ class CsvSink final : public RowSink {
 
 Result<std::unique_ptr<RowSink>> MakeParquetSink(FileSystem& fs, const std::string& path,
                                                  const std::shared_ptr<arrow::Schema>& schema) {
-  TRESTLE_ASSIGN_OR_RETURN(auto file, AtomicFile::Create(fs, path));
-  auto sink = std::make_unique<ParquetSink>(std::move(file));
+  TRESTLE_ASSIGN_OR_RETURN(auto output, ArrowOutput::Create(fs, path));
+  auto sink = std::make_unique<ParquetSink>(std::move(output));
   TRESTLE_RETURN_IF_ERROR(sink->Open(*schema));
   return std::unique_ptr<RowSink>(std::move(sink));
 }
 
 Result<std::unique_ptr<RowSink>> MakeCsvSink(FileSystem& fs, const std::string& path,
                                              const std::shared_ptr<arrow::Schema>& schema) {
-  TRESTLE_ASSIGN_OR_RETURN(auto file, AtomicFile::Create(fs, path));
-  auto sink = std::make_unique<CsvSink>(std::move(file), TextSchema(*schema));
+  TRESTLE_ASSIGN_OR_RETURN(auto output, ArrowOutput::Create(fs, path));
+  auto sink = std::make_unique<CsvSink>(std::move(output), TextSchema(*schema));
   TRESTLE_RETURN_IF_ERROR(sink->Open());
   return std::unique_ptr<RowSink>(std::move(sink));
 }

@@ -43,7 +43,7 @@ struct Schema {
   std::string label;                    // empty: the rows have none, and none is read
   std::optional<double> positive_from;  // of the label; without it the column holds 0 and 1
   std::string group;                    // empty: none
-  std::string refused;                  // text column of imported files that says why a row is bad; empty: none
+  std::string refused;  // text column of imported files that says why a row is bad; empty: none
 };
 
 Result<Schema> MakeSchema(const Data& data, const Features& features);

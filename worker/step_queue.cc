@@ -30,6 +30,11 @@ void StepQueue::Abandon(const Status& why) {
   (void)client_.Prepare(header, {}, why);  // fails, with this or with what another rank has
 }
 
+void StepQueue::Fail(const Status& why) {
+  std::lock_guard lock(mutex_);
+  told_ = why;
+}
+
 Result<std::optional<PreparedStep>> StepQueue::Next() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !items_.empty(); });
@@ -74,6 +79,10 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
   header.action = Action::kEndPass;
   PreparedStep prepared;
   std::vector<LaneKeys> keys;
+  if (local->ok()) {
+    std::lock_guard lock(mutex_);
+    *local = told_;
+  }
   if (local->ok() && !stopped_) {
     auto rows = reader_.Next();
     if (!rows.ok()) {

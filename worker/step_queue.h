@@ -55,6 +55,10 @@ class StepQueue {
   // The next step, in order; nullopt at the end of the pass. A failure of any rank is returned by
   // all.
   Result<std::optional<PreparedStep>> Next();
+  // The main thread of every worker has this failure, between two steps: the thread tells it with the
+  // next header. The steps before that one come yet, and are still to be pulled, as servers expect;
+  // then Next returns the failure, or the end, if there was no more header in this pass.
+  void Fail(const Status& why);
   // The main thread failed, as it did on every worker: ends the thread, and tells the ranks that
   // wait for a next header, with one more Prepare unless one has failed already. The destructor
   // does it for a pass that was not read to its end. Nothing to do after the end.
@@ -81,6 +85,7 @@ class StepQueue {
   std::condition_variable changed_;
   std::vector<Result<std::optional<PreparedStep>>> items_;
   bool abandoned_ = false;
+  Status told_;  // to Fail
   std::thread thread_;
 };
 

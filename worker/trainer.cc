@@ -266,13 +266,20 @@ Result<PassResult> Trainer::Visit(const Dataset& dataset, const std::string& nam
 
 Status Trainer::VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassResult* result,
                            int64_t* positives) {
+  Status failed;  // the visitor; what was prepared by then is still to be pulled
   while (true) {
     TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
-    if (!prepared) return {};
+    if (!prepared) return Tell(failed);
     TRESTLE_RETURN_IF_ERROR(client_.Pull(*prepared->lookup));
+    if (!failed.ok()) continue;
     visitor.BeginStep(*prepared);
     RunLanes(*prepared, &visitor);
-    TRESTLE_RETURN_IF_ERROR(visitor.OnStep(*prepared, logits_));
+    failed = visitor.OnStep(*prepared, logits_);
+    if (BreaksTheJob(failed)) return failed;
+    if (!failed.ok()) {
+      queue.Fail(failed);
+      continue;
+    }
     *positives += CountPositives(prepared->lanes);
     ++result->steps;
     result->rows += prepared->lookup->header().rows;

@@ -1,11 +1,10 @@
-// Parquet through the filesystem interface: Arrow writes to an AtomicStream.
+// Parquet through the filesystem interface: Arrow writes to an ArrowOutput.
 #include <arrow/api.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
-#include "base/atomic_file.h"
 #include "launcher/checkpoint/export_formats.h"
-#include "worker/arrow_stream.h"
+#include "worker/arrow_output.h"
 
 namespace trestle {
 namespace {
@@ -69,14 +68,14 @@ arrow::Result<std::shared_ptr<arrow::Table>> Group(const std::shared_ptr<arrow::
   return arrow::Table::Make(schema, {key, weights, occurrences, samples, last_step});
 }
 
-arrow::Result<std::unique_ptr<parquet::arrow::FileWriter>> OpenWriter(
-    const arrow::Schema& schema, std::shared_ptr<AtomicStream> stream) {
+arrow::Result<std::unique_ptr<parquet::arrow::FileWriter>> OpenWriter(const arrow::Schema& schema,
+                                                                      const ArrowOutput& output) {
   const auto properties = parquet::WriterProperties::Builder()
                               .compression(parquet::Compression::ZSTD)
                               ->compression_level(kZstdLevel)
                               ->max_row_group_length(kGroupRows)
                               ->build();
-  return parquet::arrow::FileWriter::Open(schema, arrow::default_memory_pool(), std::move(stream),
+  return parquet::arrow::FileWriter::Open(schema, arrow::default_memory_pool(), output.stream(),
                                           properties);
 }
 
@@ -94,16 +93,15 @@ arrow::Status WriteBlock(parquet::arrow::FileWriter& writer,
 
 Status ExportParquet(FileSystem& fs, const CheckpointReader& reader, const TableEntry& table,
                      const std::string& path) {
-  TRESTLE_ASSIGN_OR_RETURN(const auto file, AtomicFile::Create(fs, path));
-  const auto stream = std::make_shared<AtomicStream>(*file);
+  TRESTLE_ASSIGN_OR_RETURN(const auto output, ArrowOutput::Create(fs, path));
   const std::shared_ptr<arrow::Schema> schema = TableSchema();
-  auto writer = OpenWriter(*schema, stream);
-  if (!writer.ok()) return stream->StatusOf(writer.status());
+  auto writer = OpenWriter(*schema, *output);
+  if (!writer.ok()) return output->StatusOf(writer.status());
   TRESTLE_RETURN_IF_ERROR(ForAllBlocks(reader, table, [&](const RowBlock& block) {
-    return stream->StatusOf(WriteBlock(**writer, schema, block));
+    return output->StatusOf(WriteBlock(**writer, schema, block));
   }));
-  TRESTLE_RETURN_IF_ERROR(stream->StatusOf((*writer)->Close()));
-  return file->Commit();
+  TRESTLE_RETURN_IF_ERROR(output->StatusOf((*writer)->Close()));
+  return output->Commit();
 }
 
 }  // namespace trestle

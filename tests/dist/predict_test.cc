@@ -75,9 +75,9 @@ class PredictTest : public ::testing::Test {
 };
 
 TEST_F(PredictTest, IsTheSameFileOnAnyRanksAndHasTheMetricsOfEval) {
-  const std::vector<std::string> all = {"--input",      test_file(), "--columns", "row,user,click",
-                                        "--attention",  "--embeddings", "--bid",  "price",
-                                        "--request",    "user"};
+  const std::vector<std::string> all = {
+      "--input",      test_file(), "--columns", "row,user,click", "--attention",
+      "--embeddings", "--bid",     "price",     "--request",      "user"};
   const std::string parquet = Predict("one.parquet", all);
   ASSERT_EQ(last_.exit_code, 0) << last_.output;
   EXPECT_TRUE(Predict("three.parquet", all, 3, 1) == parquet) << last_.output;
@@ -86,9 +86,8 @@ TEST_F(PredictTest, IsTheSameFileOnAnyRanksAndHasTheMetricsOfEval) {
 
   const auto lines = Lines(csv);
   ASSERT_EQ(lines.size(), 1501u);
-  EXPECT_EQ(lines[0],
-            R"("row","user","click","logit","prediction","ecpm","rank","attention_hist",)"
-            R"("embedding_candidate","embedding_history","embedding_hidden")");
+  EXPECT_EQ(lines[0], R"("row","user","click","logit","prediction","ecpm","rank","attention_hist",)"
+                      R"("embedding_candidate","embedding_history","embedding_hidden")");
   std::vector<float> logits, labels;
   double sum = 0;
   for (size_t i = 1; i < lines.size(); ++i) {
@@ -119,7 +118,8 @@ TEST_F(PredictTest, TakesTextInItsOrderKeepsWhatIsRefusedAndLeavesNoCache) {
     std::string hist;
     for (int h = 0; h < i % 5; ++h) hist += (h ? "|" : "") + std::to_string(i % 53);
     const std::string price = i == 17 ? "cheap" : std::to_string(0.25 * (i % 11));
-    csv += "x" + n + "," + item + "," + std::to_string(i % 97 + 40) + "," + hist + "," + price + "\n";
+    csv +=
+        "x" + n + "," + item + "," + std::to_string(i % 97 + 40) + "," + hist + "," + price + "\n";
   }
   const std::string input = job_.dir().Write("rows.csv", csv);
   EXPECT_EQ(Predict("out.csv", {"--input", input, "--columns", "id,price"}), "");
@@ -129,8 +129,8 @@ TEST_F(PredictTest, TakesTextInItsOrderKeepsWhatIsRefusedAndLeavesNoCache) {
   EXPECT_FALSE(Exists("cache"));
   EXPECT_FALSE(Exists("out.csv.tmp"));
 
-  const std::vector<std::string> arguments = {"--input",   input,   "--columns",
-                                              "id,price",  "--set", "data.max_bad_rows=1"};
+  const std::vector<std::string> arguments = {"--input",  input,   "--columns",
+                                              "id,price", "--set", "data.max_bad_rows=1"};
   const auto lines = Lines(Predict("out.csv", arguments, 2));
   ASSERT_EQ(last_.exit_code, 0) << last_.output;
   EXPECT_FALSE(Exists("cache"));
@@ -184,16 +184,17 @@ TEST(ImportanceOfFeatures, RanksAPlantedStrongOneFirstAndAUselessOneLast) {
            std::to_string(weak) + "," + std::to_string(strong) + "\n";
   }
   dir.Write("a.csv", csv);
-  const std::string config = dir.Write(
-      "c.textproto", "data { train: \"" + dir.Join("a.csv") + "\" label: \"y\" holdout: 0.3 cache: \"" +
-                         dir.Join("cache") +
-                         "\" }\nfeatures { id { columns: [\"useless\", \"weak\"] dim: 4 }\n"
-                         "  numeric { columns: \"strong\" scale: STANDARD } }\n"
-                         "model { base { mlp { units: [16] } } }\n"
-                         "optimizer { embedding { adagrad { lr: 0.1 } } dense { adam { lr: 0.01 } } }\n"
-                         "batch { rows: 256 lanes: 4 }\ntrain { epochs: 2 }\n"
-                         "checkpoint { dir: \"" +
-                         dir.Join("run") + "\" }\n");
+  const std::string config =
+      dir.Write("c.textproto",
+                "data { train: \"" + dir.Join("a.csv") + "\" label: \"y\" holdout: 0.3 cache: \"" +
+                    dir.Join("cache") +
+                    "\" }\nfeatures { id { columns: [\"useless\", \"weak\"] dim: 4 }\n"
+                    "  numeric { columns: \"strong\" scale: STANDARD } }\n"
+                    "model { base { mlp { units: [16] } } }\n"
+                    "optimizer { embedding { adagrad { lr: 0.1 } } dense { adam { lr: 0.01 } } }\n"
+                    "batch { rows: 256 lanes: 4 }\ntrain { epochs: 2 }\n"
+                    "checkpoint { dir: \"" +
+                    dir.Join("run") + "\" }\n");
   ASSERT_EQ(RunTrestle({1, false, {"train", config}}).process.exit_code, 0);
   const std::string one = RunTrestle({1, false, {"eval", config, "--importance"}}).process.output;
   const std::string two = RunTrestle({2, true, {"eval", config, "--importance"}}).process.output;
@@ -206,8 +207,10 @@ TEST(ImportanceOfFeatures, RanksAPlantedStrongOneFirstAndAUselessOneLast) {
   EXPECT_EQ(lines[3].find("useless "), 0u) << one;
   EXPECT_THAT(two, HasSubstr(one.substr(begin)));
 
-  const auto refused = RunTrestle({1, false, {"predict", config, "--input", dir.Join("a.csv"),
-                                              "--output", dir.Join("o.csv"), "--attention"}});
+  const auto refused = RunTrestle({1,
+                                   false,
+                                   {"predict", config, "--input", dir.Join("a.csv"), "--output",
+                                    dir.Join("o.csv"), "--attention"}});
   EXPECT_EQ(refused.process.exit_code, 2);
   EXPECT_THAT(refused.process.output, HasSubstr("--attention: "));
   EXPECT_THAT(refused.process.output, HasSubstr("this model weighs no history"));

@@ -31,7 +31,8 @@ void Append(const PredictedRows& rows, PredictedRows* all) {
   AppendBytes(ToBytes(rows), all);
 }
 
-PredictedRows Predicted(TrainingJob* job, const JobShape& shape, bool shown, Evaluation* evaluation) {
+PredictedRows Predicted(TrainingJob* job, const JobShape& shape, bool shown,
+                        Evaluation* evaluation) {
   PredictedRows all;
   job->drive = [&](Trainer& trainer, TrainingJob::RankState& state,
                    TrainingJob::Outcome* outcome) -> Status {
@@ -112,10 +113,9 @@ TEST(Predictor, AFailureOfItsSinkEndsEveryRank) {
     TrainingJob job;
     job.drive = [&](Trainer& trainer, TrainingJob::RankState& state,
                     TrainingJob::Outcome*) -> Status {
-      Predictor predictor(state.comm, job.schema, {}, state.roles.workers.front(),
-                          [](const PredictedRows&) {
-                            return Status(StatusCode::kIoError, "no space");
-                          });
+      Predictor predictor(
+          state.comm, job.schema, {}, state.roles.workers.front(),
+          [](const PredictedRows&) { return Status(StatusCode::kIoError, "no space"); });
       return trainer.Visit(state.test, "predict", TIME, predictor).status();
     };
     for (const auto& [status, whole] : job.Run(shape).ranks) {

@@ -242,8 +242,7 @@ class Preparer {
     int64_t bytes = 0;
     for (const Source& source : sources) bytes += source.bytes;
     Say("importing " + std::to_string(sources.size()) + (sources.size() == 1 ? " file" : " files") +
-        " of data." + (set.test ? "test" : "train") + ", " + Gigabytes(bytes) + ", into " +
-        data_.cache());
+        OfSet(set) + ", " + Gigabytes(bytes) + ", into " + data_.cache());
     // What the manifest does not list goes first, so that the disk has room for the new part.
     TRESTLE_RETURN_IF_ERROR(WriteCacheManifest(fs_, data_.cache(), manifest_));
     TRESTLE_RETURN_IF_ERROR(RemoveUnlistedParts(fs_, data_.cache(), manifest_));
@@ -278,6 +277,12 @@ class Preparer {
       files.push_back(Literal(PartFolder(data_.cache(), part.number()) + "/" + file.name()));
     }
     input_.parts.push_back(part);
+  }
+
+  // Nothing of what a prediction reads, which the config does not name.
+  std::string OfSet(const InputSet& set) const {
+    if (options_.keep_refused) return "";
+    return set.test ? " of data.test" : " of data.train";
   }
 
   void Say(const std::string& text) const {

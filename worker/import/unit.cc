@@ -74,22 +74,29 @@ void Unit::Add(size_t source, int64_t line, std::string_view record) {
   if (result_.rejects.size() >= 2 * kMostRejects) KeepFirst(&result_.rejects, kMostRejects);
 }
 
-// Each column by itself, so that one bad cell does not take the others along.
+// By itself, so that a bad cell does not take others along.
+void Unit::KeepCell(size_t source, std::string_view record, const ImportColumn& column,
+                    UnitColumn* out) {
+  if (!column.stored_as().empty()) {
+    ImportColumns alone;
+    *alone.Add() = column;
+    std::vector<UnitColumn> cells(1);
+    std::swap(cells.front(), *out);
+    RowProblem ignored;  // the row's own is kept
+    const bool good =
+        MakeRowReader(sources_[source], text_, alone)->Append(record, &cells, &ignored);
+    std::swap(cells.front(), *out);
+    if (good) return;
+  }
+  out->AddMissing();
+}
+
 void Unit::Keep(size_t source, int64_t line, std::string_view record, const RowProblem& problem) {
-  const auto rows = 1 + std::count(record.begin(), record.end(), '\n');
+  const auto rows = 1 + std::count(record.begin(), record.end(), '\n');  // as in Add
   result_.accepted[source] += rows;
   for (int64_t row = 0; row < rows; ++row) {
     for (int c = 0; c < names_.size(); ++c) {
-      ImportColumns alone;
-      *alone.Add() = names_[c];
-      alone[0].set_required(false);
-      std::vector<UnitColumn> cells(1);
-      std::swap(cells[0], columns_[static_cast<size_t>(c)]);
-      RowProblem ignored;
-      const bool wanted = !names_[c].stored_as().empty();
-      if (!wanted || !MakeRowReader(sources_[source], text_, alone)->Append(record, &cells, &ignored))
-        cells[0].AddMissing();
-      std::swap(cells[0], columns_[static_cast<size_t>(c)]);
+      KeepCell(source, record, names_[c], &columns_[static_cast<size_t>(c)]);
     }
     columns_.back().AddText(sources_[source].path + "\t" + std::to_string(line + row) + "\t" +
                             problem.column + "\t" + problem.reason);

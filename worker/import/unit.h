@@ -41,9 +41,9 @@ inline constexpr char kRefused[] = "trestle.refused";
 
 class Unit {
  public:
-  // With `keep_refused` a bad row is a row too: its cells are missing, but for those of columns that
-  // are stored under another name, where they can be read; and one more column, kRefused, has its
-  // line of the reject file, and is null for other rows.
+  // With `keep_refused` a bad row is a row too: its cells are missing, but for those of columns
+  // that are stored under another name, where they can be read; and one more column, kRefused, has
+  // its line of the reject file, and is null for other rows.
   Unit(const std::vector<Source>& sources, const TextFiles& text, const ImportColumns& columns,
        bool keep_refused);
 
@@ -55,12 +55,14 @@ class Unit {
  private:
   RowReader& ReaderOf(size_t source);
   void Keep(size_t source, int64_t line, std::string_view record, const RowProblem& problem);
+  void KeepCell(size_t source, std::string_view record, const ImportColumn& column,
+                UnitColumn* out);
 
   const std::vector<Source>& sources_;
   const TextFiles& text_;
   const ImportColumns& names_;
   const bool keep_refused_;
-  ImportColumns stored_;  // as names_, and kRefused
+  ImportColumns stored_;                             // as names_, and kRefused
   std::vector<std::unique_ptr<RowReader>> readers_;  // of each source, made when it is needed
   std::vector<UnitColumn> columns_;
   UnitResult result_;
