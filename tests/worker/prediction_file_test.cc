@@ -150,15 +150,42 @@ TEST_F(PredictionFileTest, WhatIsWrongIsSaid) {
   EXPECT_THAT(refused(StatusCode::kInvalidConfig),
               HasSubstr("--request bid: the column is double"));
   options_.request = "";
+  const std::vector<InputFile> input = Input();
+  WriteParquet(dir_.Join("b.parquet"), {{"user", Values("int64", "[6, 7]")}}, 2);
+  options_.columns = {{"user", "user"}};
+  const auto mixed = CreatePredictionFile(FileSystem::Local(), input, options_);
+  EXPECT_THAT(mixed.status().ToString(),
+              HasSubstr("b.parquet: is int64, and string in the files before it"));
+  options_.columns = {{"row", ""}};
   PredictedRows rows = Rows();
   rows.logits[2] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THAT(Write(FileSystem::Local(), rows).ToString(),
+  const auto file = CreatePredictionFile(FileSystem::Local(), input, options_);
+  ASSERT_TRUE(file.ok()) << file.status().ToString();
+  EXPECT_THAT((*file)->Append(rows).ToString(),
               HasSubstr("the prediction of row 3 of the input is not finite"));
   EXPECT_THAT(CheckPredictionPath(FileSystem::Local(), "x.txt", false).ToString(),
               HasSubstr("--output x.txt: must end in .parquet or .csv"));
   EXPECT_THAT(CheckPredictionPath(FileSystem::Local(), dir_.Join("a.parquet"), false).ToString(),
               HasSubstr("a.parquet: exists; choose another --output"));
   EXPECT_TRUE(CheckPredictionPath(FileSystem::Local(), dir_.Join("a.parquet"), true).ok());
+}
+
+TEST_F(PredictionFileTest, CsvHoldsNoListsOfLists) {
+  for (const char* name : {"a.parquet", "b.parquet"}) {
+    WriteParquet(dir_.Join(name),
+                 {{"user", Values("string", R"(["a", "b"])")},
+                  {"small", Values("int64", "[6, 7]")},
+                  {"deep", Values("list<list<int64>>", "[[[1]], []]")}},
+                 2);
+  }
+  options_.columns = {{"deep", "deep"}};
+  PredictedRows rows;
+  rows.accepted = {0, 0, 0, 0};
+  options_.path = dir_.Join("out.csv");
+  EXPECT_THAT(Write(FileSystem::Local(), rows).ToString(),
+              HasSubstr("out.csv: CSV cannot hold a column ("));
+  options_.path = dir_.Join("out.parquet");
+  EXPECT_TRUE(Write(FileSystem::Local(), rows).ok());
 }
 
 TEST_F(PredictionFileTest, ADiskThatFailsAnywhereLeavesNothingBehind) {
