@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "tests/support/small_job.h"
 #include "worker/metrics.h"
@@ -168,6 +171,25 @@ TEST_F(PredictTest, SaysWhatIsWrong) {
   EXPECT_EQ(last_.exit_code, 4);
   EXPECT_THAT(last_.output, HasSubstr("no checkpoint to predict with"));
   EXPECT_FALSE(Exists("a.csv"));
+}
+
+TEST_F(PredictTest, ThatIsStoppedWritesNothing) {
+  const std::string input = job_.WriteRows("many.parquet", 200'000, 0);
+  const std::string output = job_.dir().Join("out.csv");
+  Process job(JobCommand(
+      {2,
+       true,
+       {"predict", config_, "--input", input, "--output", output, "--set", "batch.rows=16"}}));
+  for (int tries = 0; tries < 3000 && !Exists("out.csv.tmp"); ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // a few of its 12,500 steps
+  job.Signal(SIGUSR2);
+  const ProcessResult result = job.Wait();
+  EXPECT_EQ(result.exit_code, 130) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("stopped on request; no predictions were written"));
+  EXPECT_FALSE(Exists("out.csv"));
+  EXPECT_FALSE(Exists("out.csv.tmp"));
 }
 
 // Clicks depend on `strong` alone; `useless` is noise that no row shares.
