@@ -87,8 +87,10 @@ class Job {
   Result<std::string> FindModel(const std::string& checkpoint, const std::string& purpose);
   // In job_predict.cc.
   Status OpenPredictionInput(const PredictRequest& request);
+  Status PrepareImport(Schema* schema, Data* data);
   Status OpenOutput(const PredictRequest& request);
   Status RunPrediction(const PredictRequest& request);
+  void TellPrediction(const std::string& checkpoint, const std::string& output);
   ModelOutputSpec Shown(const PredictRequest& request) const;
   Status OpenInput(const std::string& command);
   Status ShareStatistics();

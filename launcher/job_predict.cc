@@ -65,6 +65,13 @@ Data InputOf(Data data, const PredictRequest& request) {
   return data;
 }
 
+Schema WithoutOutcome(Schema schema) {
+  schema.label.clear();
+  schema.positive_from.reset();
+  schema.group.clear();
+  return schema;
+}
+
 PredictionFileOptions OutputOf(const PredictRequest& request, bool imported) {
   PredictionFileOptions options;
   options.path = request.output;
@@ -98,35 +105,27 @@ ModelOutputSpec Job::Shown(const PredictRequest& request) const {
   return shown;
 }
 
-Status Job::OpenPredictionInput(const PredictRequest& request) {
-  const Data& config = loaded_.config.data();
-  Data data = InputOf(config, request);
-  Schema schema = plan_.schema;
-  schema.label.clear();
-  schema.positive_from.reset();
-  schema.group.clear();
-  PrepareOptions options = ImportOptions(request);
-  Status ready;
-  if (leads() && WouldImport(schema, data, options)) {
-    std::vector<std::string> unknown;
-    schema = WithTrainedTypes(plan_.schema, config, fs_, &unknown);
-    schema.label.clear();
-    schema.positive_from.reset();
-    schema.group.clear();
-    for (const std::string& column : unknown) {
-      progress_->Say("note: \"" + column +
-                     "\" is read as integers or as text, as the first rows are: "
-                     "neither data.cache nor data.train tells how training read it; `type` in the "
-                     "feature does");
-    }
-    auto cache = TemporaryCache::Make(fs_, config.cache());
-    ready = cache.status();
-    if (cache.ok()) {
-      temporary_ = *std::move(cache);
-      data.set_cache(temporary_->path());
-    }
+// The leader makes room for an import, and finds out how training read the ids.
+Status Job::PrepareImport(Schema* schema, Data* data) {
+  std::vector<std::string> unknown;
+  *schema = WithTrainedTypes(*schema, loaded_.config.data(), fs_, &unknown);
+  for (const std::string& column : unknown) {
+    progress_->Say("note: \"" + column +
+                   "\" is read as integers or as text, as the first rows are: neither data.cache "
+                   "nor data.train tells how training read it; `type` in the feature does");
   }
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, ready));
+  TRESTLE_ASSIGN_OR_RETURN(temporary_, TemporaryCache::Make(fs_, data->cache()));
+  data->set_cache(temporary_->path());
+  return {};
+}
+
+Status Job::OpenPredictionInput(const PredictRequest& request) {
+  Data data = InputOf(loaded_.config.data(), request);
+  Schema schema = WithoutOutcome(plan_.schema);
+  PrepareOptions options = ImportOptions(request);
+  const bool import = leads() && WouldImport(schema, data, options);
+  TRESTLE_RETURN_IF_ERROR(
+      AgreeOnStatus(comm_, kSetUp, import ? PrepareImport(&schema, &data) : Status()));
   TRESTLE_RETURN_IF_ERROR(PrepareFiles(schema, data, std::move(options)));
   if (imported_) schema.refused = kRefused;
   Status opened;
@@ -184,21 +183,24 @@ Status Job::Predict(const PredictRequest& request) {
   TRESTLE_RETURN_IF_ERROR(RunPrediction(request));
   TRESTLE_RETURN_IF_ERROR(AgreeOnStop("stopped on request; no predictions were written"));
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kWriting, leads() ? output_->Commit() : Status()));
-  if (!leads()) return {};
+  if (leads()) TellPrediction(path, request.output);
+  return {};
+}
+
+void Job::TellPrediction(const std::string& checkpoint, const std::string& output) {
   const int64_t rejected = last_pass_.ledger.rejected;
   progress_->Say(
       Format("predictions  %ld rows, mean %.6f  ", output_->rows(), output_->mean_prediction()) +
-      request.output);
+      output);
   if (rejected > 0) {
     progress_->Say(Format("note: %ld rows were rejected and have none; ", rejected) + folder() +
                    "/rejected-rank-*.tsv list them");
   }
-  progress_->Log("predict", {{"checkpoint", path},
-                             {"output", request.output},
+  progress_->Log("predict", {{"checkpoint", checkpoint},
+                             {"output", output},
                              {"rows", output_->rows()},
                              {"rows_rejected", rejected},
                              {"mean_prediction", output_->mean_prediction()}});
-  return {};
 }
 
 }  // namespace trestle
