@@ -44,7 +44,7 @@ std::string HostsWhere(const Hosts& hosts, const std::vector<char>& is) {
 
 Finding Ranks(const Hosts& hosts) {
   std::string found = std::to_string(hosts.names.size());
-  found += " on " + std::to_string(hosts.ranks.size()) + " hosts:";
+  found += hosts.ranks.size() == 1 ? " on 1 host:" : Format(" on %zu hosts:", hosts.ranks.size());
   for (const auto& [name, count] : hosts.ranks) found += " " + name + ":" + std::to_string(count);
   return {"ranks", Verdict::kOk, found, ""};
 }

@@ -73,7 +73,7 @@ Finding RunFolder(const Machine& machine, const std::string& run_folder) {
 Finding Disk(const Machine& machine, const std::string& run_folder) {
   const std::string folder = ExistingFolder(machine, run_folder);
   const std::string subject = "disk of " + run_folder;
-  const std::string probe = folder + "/.trestle_doctor_probe";
+  const std::string probe = folder + "/.trestle_doctor_probe." + machine.host;
   const auto free = machine.free_bytes(folder);
   if (free && *free < 2 * kProbeBytes) {
     return {subject, Verdict::kProblem, BinarySizeText(*free) + " free",
