@@ -5,10 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "comm/mpi_communicator.h"
 #include "launcher/command_set.h"
 #include "launcher/config.h"
 #include "launcher/config_docs.h"
 #include "launcher/doctor.h"
+#include "launcher/doctor_cluster.h"
 #include "launcher/job_plan.h"
 
 namespace trestle {
@@ -31,16 +33,28 @@ int CheckConfig(const CheckArguments& arguments) {
   return ExitCode(StatusCode::kOk);
 }
 
-int RunDoctor(const std::string& folder) {
-  const std::vector<Finding> findings = Examine(Machine::This(), folder);
+int TellFindings(const std::vector<Finding>& findings) {
   std::cout << FindingsText(findings);
   return ExitCode(HasProblem(findings) ? StatusCode::kUnsupported : StatusCode::kOk);
 }
 
+int RunDoctor(const std::string& folder) {
+  const Machine machine = Machine::This();
+  if (!StartedUnderMpi()) return TellFindings(Examine(machine, folder));
+  const auto comm = MakeMpiCommunicator();
+  if (!comm.ok()) return Finish(comm.status());
+  const auto findings = ExamineCluster(**comm, machine, folder);
+  if (!findings.ok()) return Finish(findings.status());
+  if ((*comm)->rank().value != 0) return ExitCode(StatusCode::kOk);
+  return TellFindings(*findings);
+}
+
 void AddDoctor(CLI::App* app, CommandSet* commands) {
   const auto folder = std::make_shared<std::string>("runs");
-  CLI::App* doctor = commands->Add(app, "doctor", "Look at this machine for what would hurt a run",
-                                   [folder] { return RunDoctor(*folder); });
+  CLI::App* doctor =
+      commands->Add(app, "doctor",
+                    "Look at this machine, or under mpirun at all hosts, for what would hurt a run",
+                    [folder] { return RunDoctor(*folder); });
   doctor->add_option("DIR", *folder, "folder that runs are written to")->capture_default_str();
 }
 

@@ -1,33 +1,16 @@
 #include "launcher/doctor.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstdio>
-#include <limits>
 #include <string_view>
+
+#include "launcher/doctor_disk.h"
+#include "launcher/format.h"
 
 namespace trestle {
 namespace {
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
-constexpr uint64_t kProbeBytes = 64 * kMiB;
-
-std::string Size(uint64_t bytes) {
-  std::array<char, 32> text;
-  const bool large = bytes >= kGiB;
-  std::snprintf(text.data(), text.size(), "%.1f %s",
-                static_cast<double>(bytes) / static_cast<double>(large ? kGiB : kMiB),
-                large ? "GiB" : "MiB");
-  return text.data();
-}
-
-std::string Number(double value) {
-  std::array<char, 32> text;
-  std::snprintf(text.data(), text.size(), "%.0f", value);
-  return text.data();
-}
 
 std::string Trim(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\n");
@@ -88,7 +71,8 @@ Finding Cores(const Machine& machine) {
   const uint64_t period = ParseNumber(std::string_view(quota).substr(space + 1)).value_or(100'000);
   const double share =
       static_cast<double>(*allowed) / static_cast<double>(std::max<uint64_t>(period, 1));
-  finding.found += ", of which the cgroup grants the time of " + Number(std::max(share, 1.0));
+  finding.found +=
+      ", of which the cgroup grants the time of " + Format("%.0f", std::max(share, 1.0));
   if (share >= machine.cores) return finding;
   finding.verdict = Verdict::kNote;
   finding.advice = "more threads than that wait for one another: set ranks x cluster.threads to it";
@@ -100,13 +84,14 @@ Finding Memory(const Machine& machine) {
   const auto kib = [&](const char* key) { return ParseNumber(LineValue(info, key)).value_or(0); };
   const uint64_t total = kib("MemTotal") * 1024;
   uint64_t available = kib("MemAvailable") * 1024;
-  Finding finding{"memory", Verdict::kOk, Size(available) + " available of " + Size(total), ""};
+  Finding finding{"memory", Verdict::kOk,
+                  BinarySizeText(available) + " available of " + BinarySizeText(total), ""};
   const auto limit = ReadText(machine, "/sys/fs/cgroup/memory.max");
   if (const auto bytes = limit ? ParseNumber(*limit) : std::nullopt) {
     const auto used = ReadText(machine, "/sys/fs/cgroup/memory.current");
     const uint64_t current = used ? ParseNumber(*used).value_or(0) : 0;
     available = std::min(available, *bytes > current ? *bytes - current : 0);
-    finding.found += ", the cgroup's limit is " + Size(*bytes);
+    finding.found += ", the cgroup's limit is " + BinarySizeText(*bytes);
   }
   if (available >= 2 * kGiB) return finding;
   finding.verdict = Verdict::kNote;
@@ -119,7 +104,7 @@ Finding Memory(const Machine& machine) {
 Finding AddressSpace(const Machine& machine) {
   if (!machine.address_space) return {"ulimit -v", Verdict::kOk, "unlimited", ""};
   return {
-      "ulimit -v", Verdict::kProblem, Size(*machine.address_space),
+      "ulimit -v", Verdict::kProblem, BinarySizeText(*machine.address_space),
       "tables and MPI reserve more address space than they use, and then fail as if out of memory; "
       "run `ulimit -v unlimited`"};
 }
@@ -133,6 +118,28 @@ Finding OpenFiles(const Machine& machine) {
   }
   return {"ulimit -n", Verdict::kNote, found,
           "input files and connections between ranks each take one; run `ulimit -n 65536`"};
+}
+
+Finding Processes(const Machine& machine) {
+  constexpr uint64_t kEnough = 1024;
+  if (!machine.processes) return {"ulimit -u", Verdict::kOk, "unlimited", ""};
+  const std::string found = std::to_string(*machine.processes);
+  if (*machine.processes >= kEnough) return {"ulimit -u", Verdict::kOk, found, ""};
+  return {"ulimit -u", Verdict::kNote, found,
+          "every rank has threads for computing, exchange, reading and checkpoints, and they count "
+          "as processes; run `ulimit -u 65536`"};
+}
+
+// InfiniBand sends from memory that is locked.
+Finding LockedMemory(const Machine& machine) {
+  const std::string found =
+      machine.locked_memory ? BinarySizeText(*machine.locked_memory) : std::string("unlimited");
+  if (!machine.locked_memory || !machine.files->Exists("/sys/class/infiniband")) {
+    return {"ulimit -l", Verdict::kOk, found, ""};
+  }
+  return {"ulimit -l", Verdict::kNote, found,
+          "this host has InfiniBand, which needs locked memory, or MPI falls back to TCP; run "
+          "`ulimit -l unlimited`"};
 }
 
 // "always [madvise] never" -> "madvise".
@@ -183,62 +190,7 @@ Finding OpenMp(const Machine& machine) {
   return finding;
 }
 
-// Writes the probe file; the seconds it took until it was on the disk.
-Result<double> WriteProbe(const Machine& machine, const std::string& path) {
-  TRESTLE_ASSIGN_OR_RETURN(const auto file, machine.files->Create(path));
-  const std::vector<std::byte> block(4 * kMiB, std::byte{0x5A});
-  const Clock::Duration start = machine.clock->Now();
-  for (uint64_t written = 0; written < kProbeBytes; written += block.size()) {
-    TRESTLE_RETURN_IF_ERROR(file->Append(block));
-  }
-  TRESTLE_RETURN_IF_ERROR(file->Sync());
-  const double seconds = Seconds(machine.clock->Now() - start);
-  TRESTLE_RETURN_IF_ERROR(file->Close());
-  return seconds;
-}
-
-// The folder, or what is there of its path.
-std::string ExistingFolder(const Machine& machine, std::string folder) {
-  while (!folder.empty() && !machine.files->Exists(folder)) {
-    const size_t slash = folder.rfind('/');
-    folder = slash == std::string::npos ? "" : slash == 0 ? "/" : folder.substr(0, slash);
-  }
-  return folder.empty() ? "." : folder;
-}
-
-Finding Disk(const Machine& machine, const std::string& run_folder) {
-  const std::string folder = ExistingFolder(machine, run_folder);
-  const std::string subject = "disk of " + run_folder;
-  const std::string probe = folder + "/.trestle_doctor_probe";
-  const auto free = machine.free_bytes(folder);
-  if (free && *free < 2 * kProbeBytes) {
-    return {subject, Verdict::kProblem, Size(*free) + " free",
-            "a run's logs and model do not fit; free space or set checkpoint.dir"};
-  }
-  const Result<double> seconds = WriteProbe(machine, probe);
-  const Status removed = machine.files->Exists(probe) ? machine.files->Remove(probe) : Ok();
-  if (!seconds.ok() || !removed.ok()) {
-    return {subject, Verdict::kProblem,
-            seconds.ok() ? removed.ToString() : seconds.status().ToString(),
-            "runs write here; choose another folder"};
-  }
-  const double speed =
-      static_cast<double>(kProbeBytes) / static_cast<double>(kMiB) / std::max(*seconds, 1e-9);
-  Finding finding{subject, Verdict::kOk,
-                  (free ? Size(*free) + " free" : std::string("free space unknown")) + ", " +
-                      Number(speed) + " MiB/s written and synced",
-                  ""};
-  if (free && *free < kGiB) {
-    finding.verdict = Verdict::kNote;
-    finding.advice = "a model of a few million keys needs more; free space or set checkpoint.dir";
-  } else if (speed < 50) {
-    finding.verdict = Verdict::kNote;
-    finding.advice = "writing a model will take long: 20 s a GiB and more";
-  }
-  return finding;
-}
-
-Finding MonotonicClock(const Machine& machine) {
+Finding SystemClock(const Machine& machine) {
   Clock::Duration last = machine.clock->Now();
   for (int i = 0; i < 1000; ++i) {
     const Clock::Duration now = machine.clock->Now();
@@ -248,7 +200,10 @@ Finding MonotonicClock(const Machine& machine) {
     }
     last = now;
   }
-  return {"clock", Verdict::kOk, "monotonic", ""};
+  return {"clock", Verdict::kOk,
+          std::string("monotonic, ") + (machine.clock_synchronized ? "" : "not ") +
+              "set by a time server",
+          ""};
 }
 
 Finding Gpu(const Machine& machine) {
@@ -261,10 +216,22 @@ Finding Gpu(const Machine& machine) {
 }  // namespace
 
 std::vector<Finding> Examine(const Machine& machine, const std::string& folder) {
-  return {Cpu(machine),          Cores(machine),          Memory(machine),
-          AddressSpace(machine), OpenFiles(machine),      HugePages(machine),
-          Mpi(machine),          MpiAsRoot(machine),      OpenMp(machine),
-          Disk(machine, folder), MonotonicClock(machine), Gpu(machine)};
+  return {Cpu(machine),
+          Cores(machine),
+          Memory(machine),
+          AddressSpace(machine),
+          OpenFiles(machine),
+          Processes(machine),
+          LockedMemory(machine),
+          HugePages(machine),
+          Mpi(machine),
+          MpiAsRoot(machine),
+          OpenMp(machine),
+          SharedMemory(machine),
+          RunFolder(machine, folder),
+          Disk(machine, folder),
+          SystemClock(machine),
+          Gpu(machine)};
 }
 
 std::string FindingsText(const std::vector<Finding>& findings) {

@@ -80,6 +80,7 @@ class DoctorTest : public ::testing::Test {
     };
     machine_.supports = [this](const std::string& feature) { return !lacks_.contains(feature); };
     machine_.free_bytes = [this](const std::string&) { return free_bytes_; };
+    machine_.filesystem_kind = [this](const std::string&) { return filesystem_; };
     machine_.cores = 8;
     machine_.mpi_library = "Open MPI v4";
     machine_.mpirun_in_path = true;
@@ -99,6 +100,7 @@ class DoctorTest : public ::testing::Test {
   std::map<std::string, std::string> environment_;
   std::set<std::string> lacks_;
   std::optional<uint64_t> free_bytes_ = uint64_t{100} << 30;
+  std::string filesystem_ = "ext4";
   Machine machine_;
 };
 
@@ -137,10 +139,16 @@ TEST_F(DoctorTest, CgroupLimitsAreSeen) {
 TEST_F(DoctorTest, LimitsHugePagesAndEnvironmentHaveTheirCure) {
   machine_.address_space = uint64_t{4} << 30;
   machine_.open_files = 256;
+  machine_.processes = 512;
+  machine_.locked_memory = uint64_t{64} << 10;
+  EXPECT_EQ(Find("ulimit -l").verdict, Verdict::kOk);
+  files_.files["/sys/class/infiniband"] = "";
   files_.files["/sys/kernel/mm/transparent_hugepage/enabled"] = "always madvise [never]";
   environment_["OMP_WAIT_POLICY"] = "ACTIVE";
   EXPECT_EQ(Find("ulimit -v").verdict, Verdict::kProblem);
   EXPECT_EQ(Find("ulimit -n").verdict, Verdict::kNote);
+  EXPECT_EQ(Find("ulimit -u").verdict, Verdict::kNote);
+  EXPECT_EQ(Find("ulimit -l").verdict, Verdict::kNote);
   EXPECT_EQ(Find("huge pages").verdict, Verdict::kNote);
   EXPECT_EQ(Find("OpenMP").verdict, Verdict::kNote);
   EXPECT_TRUE(HasProblem(Examine(machine_, dir_.path())));
@@ -169,6 +177,24 @@ TEST_F(DoctorTest, FullAndFailingDisksAreProblemsAndTheProbeIsRemoved) {
   machine_.files = &files_;
   EXPECT_EQ(Find("disk").verdict, Verdict::kOk);
   EXPECT_TRUE(FileSystem::Local().List(dir_.path())->empty());
+}
+
+TEST_F(DoctorTest, AFolderThatIsGoneWithItsHostIsNoted) {
+  for (const char* kind : {"tmpfs", "overlay"}) {
+    filesystem_ = kind;
+    EXPECT_EQ(Find("folder").verdict, Verdict::kNote) << kind;
+    EXPECT_THAT(Find("folder").advice, HasSubstr("set checkpoint.dir"));
+  }
+  filesystem_ = "lustre";
+  EXPECT_EQ(Find("folder").found, "on a network filesystem (lustre)");
+}
+
+TEST_F(DoctorTest, LittleSharedMemoryIsNoted) {
+  free_bytes_ = uint64_t{64} << 20;
+  EXPECT_EQ(Find("shared memory").verdict, Verdict::kNote);
+  EXPECT_THAT(Find("shared memory").advice, HasSubstr("--shm-size"));
+  free_bytes_.reset();
+  EXPECT_EQ(Find("shared memory").found, "no /dev/shm");
 }
 
 TEST_F(DoctorTest, FolderThatIsNotThereIsNotMade) {
