@@ -27,6 +27,8 @@
 
 namespace trestle {
 
+inline constexpr int64_t kMostExactRows = 50'000'000;
+
 struct Metrics {
   int64_t rows = 0;
   int64_t positives = 0;
@@ -45,7 +47,7 @@ double ExactAuc(std::span<const float> logits, std::span<const float> labels);
 
 class MetricsAccumulator {
  public:
-  explicit MetricsAccumulator(bool grouped, int64_t exact_rows = 50'000'000);
+  explicit MetricsAccumulator(bool grouped, int64_t exact_rows = kMostExactRows);
   // groups may be empty unless grouped.
   void Add(std::span<const float> logits, std::span<const float> labels,
            std::span<const uint64_t> groups);

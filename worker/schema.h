@@ -43,6 +43,7 @@ struct Schema {
   std::string label;
   std::optional<double> positive_from;  // of the label; without it the column holds 0 and 1
   std::string group;                    // empty: none
+  std::vector<std::string> slices;      // columns whose values evaluation tells apart
 };
 
 Result<Schema> MakeSchema(const Data& data, const Features& features);

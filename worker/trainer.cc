@@ -40,8 +40,10 @@ struct Trainer::LaneBuffers {
 };
 
 struct Trainer::EvaluateSums {
-  explicit EvaluateSums(bool grouped) : metrics(grouped) {}
+  explicit EvaluateSums(const Schema& schema)
+      : metrics(!schema.group.empty()), slices(schema.slices) {}
   MetricsAccumulator metrics;
+  SliceAccumulator slices;
   int64_t positives = 0;     // of this worker's rows
   int64_t keys[2] = {0, 0};  // occurrences of this worker's keys, and of those never seen
 };
@@ -85,28 +87,56 @@ Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, 
 }
 
 Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs,
-                                       const EpochProgress& done) {
+                                       const EpochProgress& done, const EpochPauses& pauses) {
   auto reader = OpenReader(dataset, options_.order, options_.segment, epoch, done.steps);
   if (!reader.ok()) return Tell(reader.status());
-  progress_.BeginPass("epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs),
-                      (*reader)->steps() - done.steps);
-  StepQueue queue(
-      client_, **reader,
-      {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested, done.ledger});
+  const std::string name = "epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs);
   EpochProgress progress = done;
-  const Status trained = TrainSteps(queue, epoch, &progress);
-  progress_.EndPass();
-  if (!trained.ok()) queue.Abandon(trained);
-  TRESTLE_RETURN_IF_ERROR(trained);
   PassResult result;
+  result.complete = progress.steps == (*reader)->steps();
+  const auto pause = [&]() -> Result<bool> {
+    TRESTLE_ASSIGN_OR_RETURN(const bool goes_on, pauses.at_pause(step_));
+    schema_ = &dataset.schema();  // an evaluation has another
+    return goes_on;
+  };
+  bool goes_on = step_ < pauses.last_step;
+  const bool resumed = !result.complete && done.steps > 0;
+  if (resumed && goes_on && pauses.every_steps > 0 && step_ % pauses.every_steps == 0) {
+    TRESTLE_ASSIGN_OR_RETURN(goes_on, pause());
+  }
+  while (goes_on) {
+    progress_.BeginPass(name, (*reader)->steps() - progress.steps);
+    TRESTLE_RETURN_IF_ERROR(TrainToPause(**reader, epoch, done.ledger, pauses, &progress, &result));
+    goes_on =
+        !result.complete && !result.stopped && !result.out_of_time && step_ < pauses.last_step;
+    if (!goes_on) break;
+    TRESTLE_ASSIGN_OR_RETURN(goes_on, pause());
+  }
   result.steps = progress.steps;
   result.skipped_steps = progress.skipped_steps;
   result.rows = progress.rows;
   result.loss =
       progress.applied_rows ? progress.loss_sum / static_cast<double>(progress.applied_rows) : 0;
-  result.stopped = queue.stopped() && progress.steps < (*reader)->steps();
   TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, progress.ledger, progress.positives, &result));
   return result;
+}
+
+Status Trainer::TrainToPause(LaneReader& reader, int64_t epoch, const Ledger& before,
+                             const EpochPauses& pauses, EpochProgress* progress,
+                             PassResult* result) {
+  const int64_t every = pauses.every_steps;
+  const int64_t next = every > 0 ? (step_ / every + 1) * every : pauses.last_step;
+  StepQueue queue(client_, reader,
+                  {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested,
+                   before, options_.out_of_time, std::min(next, pauses.last_step)});
+  const Status trained = TrainSteps(queue, epoch, progress);
+  progress_.EndPass();
+  if (!trained.ok()) queue.Abandon(trained);
+  TRESTLE_RETURN_IF_ERROR(trained);
+  result->complete = progress->steps == reader.steps();
+  result->stopped = queue.stopped() && !result->complete;
+  result->out_of_time = queue.out_of_time() && !result->complete && !result->stopped;
+  return {};
 }
 
 Status Trainer::TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress) {
@@ -212,17 +242,19 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   StepQueue queue(client_, **reader,
                   {Action::kEvaluate, 1, options_.max_bad_rows, options_.stop_requested, {}});
   Evaluation evaluation;
-  EvaluateSums sums(!dataset.schema().group.empty());
+  EvaluateSums sums(dataset.schema());
   const Status evaluated = EvaluateSteps(queue, &evaluation.pass, &sums);
   progress_.EndPass();
   if (!evaluated.ok()) queue.Abandon(evaluated);
   TRESTLE_RETURN_IF_ERROR(evaluated);
   evaluation.pass.stopped = queue.stopped();
+  evaluation.pass.complete = !queue.stopped();
   TRESTLE_RETURN_IF_ERROR(
       ClosePass(dataset, (*reader)->ledger(), sums.positives, &evaluation.pass));
   auto metrics = sums.metrics.Compute(comm_, Stream::kDense);
   if (!metrics.ok()) return Tell(metrics.status());
   evaluation.metrics = *std::move(metrics);
+  TRESTLE_ASSIGN_OR_RETURN(evaluation.slices, sums.slices.Compute(comm_, Stream::kDense));
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "unseen keys"}, sums.keys));
   evaluation.unseen_share =
       sums.keys[0] ? static_cast<double>(sums.keys[1]) / static_cast<double>(sums.keys[0]) : 0;
@@ -239,6 +271,7 @@ Status Trainer::EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums
     for (size_t lane = 0; lane < prepared->lanes.size(); ++lane) {
       const LaneRows& rows = prepared->lanes[lane];
       sums->metrics.Add(logits_[lane], rows.labels, rows.groups);
+      sums->slices.Add(logits_[lane], rows.labels, rows.slices);
     }
     sums->positives += CountPositives(prepared->lanes);
     sums->keys[0] += lookup.occurrences();
@@ -255,7 +288,7 @@ Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t 
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
   result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2])};
   result->positives = sums[3];
-  return result->stopped ? Status() : Tell(CheckPass(dataset, *result));
+  return result->complete ? Tell(CheckPass(dataset, *result)) : Status();
 }
 
 // A pass is over, so that every rank waits for the header of the next: it brings the failure.
@@ -282,6 +315,14 @@ Status Trainer::CompareDigests() {
     }
   }
   return {};
+}
+
+Status Trainer::BeginCheckpoint() {
+  StepHeader header;
+  header.action = Action::kCheckpoint;
+  header.step = step_;
+  auto begun = client_.Prepare(header, {}, Status());
+  return begun.ok() ? Status() : begun.status();
 }
 
 Status Trainer::Stop() {
