@@ -89,8 +89,9 @@ void AddEval(CLI::App* app, CommandSet* commands) {
                                  [arguments] { return EvaluateModel(*arguments); });
   AddConfigArguments(eval, &arguments->config);
   eval->add_option("--checkpoint", arguments->checkpoint,
-                   "a checkpoint or a run's folder, default the config's run")
-      ->type_name("DIR");
+                   "a checkpoint, or a run's folder for its newest one; \"best\", or RUN/best: of "
+                   "the best evaluation; default the newest of the config's run")
+      ->type_name("best|DIR");
 }
 
 void AddLaunch(CLI::App* app, CommandSet* commands) {

@@ -113,7 +113,8 @@ TEST(LoadConfig, MissingFileIsNotFound) {
 TEST(ConfigErrors, UnknownFieldHasItsPlaceTheNearestNameAndTheKnownOnes) {
   EXPECT_EQ(ErrorsOf(std::string(kLeast) + "\ntrain {\n   epoch: 3\n}"),
             "c.textproto:3:4: unknown field \"epoch\" in train; did you mean \"epochs\"? Fields of "
-            "train: epochs, seed, on_bad_step, log_every_s");
+            "train: epochs, seed, on_bad_step, eval_every_steps, patience, keep_best, max_steps, "
+            "max_minutes, log_every_s");
 }
 
 TEST(ConfigErrors, UnknownFieldFarFromAnyNameLists) {
