@@ -104,7 +104,8 @@ void AddCheckpointCommands(CLI::App* app, CommandSet* commands) {
   const auto arguments = std::make_shared<Arguments>();
   AddReaders(arguments, checkpoint, commands);
   AddWriters(arguments, checkpoint, commands);
-  checkpoint->footer("DIR: a checkpoint; or a run or a folder of checkpoints, for its newest.");
+  checkpoint->footer(
+      "DIR: a checkpoint; or a run or a folder of checkpoints, for its newest; or RUN/best.");
 }
 
 }  // namespace trestle

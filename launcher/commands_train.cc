@@ -102,8 +102,9 @@ void AddEval(CLI::App* app, CommandSet* commands) {
                                  [arguments] { return EvaluateModel(*arguments); });
   AddConfigArguments(eval, &arguments->config);
   eval->add_option("--checkpoint", arguments->checkpoint,
-                   "a checkpoint or a run's folder, default the config's run")
-      ->type_name("DIR");
+                   "a checkpoint, or a run's folder for its newest one; \"best\", or RUN/best: of "
+                   "the best evaluation; default the newest of the config's run")
+      ->type_name("best|DIR");
   eval->add_flag("--importance", arguments->importance,
                  "the AUC that each feature is worth: what is lost when it is permuted among rows");
 }
@@ -116,8 +117,9 @@ void AddPredict(CLI::App* app, CommandSet* commands) {
   PredictRequest& request = arguments->request;
   predict
       ->add_option("--checkpoint", request.checkpoint,
-                   "a checkpoint or a run's folder, default the config's run")
-      ->type_name("DIR");
+                   "a checkpoint, or a run's folder for its newest one; \"best\", or RUN/best: of "
+                   "the best evaluation; default the newest of the config's run")
+      ->type_name("best|DIR");
   predict->add_option("--input", request.input, "files like data.test's; a label is not needed")
       ->type_name("FILES")
       ->required();

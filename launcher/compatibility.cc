@@ -37,7 +37,8 @@ Change Classify(const Difference& difference) {
   const std::string_view path = difference.path;
   if (StartsWithAny(path, {"checkpoint", "cluster", "train.epochs", "train.log_every_s",
                            "train.on_bad_step", "data.train", "data.test", "data.max_bad_rows",
-                           "data.cache", "data.text", "data.holdout"})) {
+                           "data.cache", "data.text", "data.holdout", "train.eval_every_steps",
+                           "train.patience", "train.keep_best", "train.max_", "eval"})) {
     return Change::kFree;  // the files that come of it have fingerprints
   }
   if (IsBatch(difference)) return Change::kDivergence;

@@ -1,8 +1,8 @@
 // Compatibility: whether a run may go on from a checkpoint with another config, other files or
 // another machine, and what of it changes the bits.
 //
-//   may change        ranks, servers, threads, deadlines, folder, epochs, log and checkpoint
-//                     intervals, paths of the same files
+//   may change        ranks, servers, threads, deadlines, folder, epochs, log, evaluation and
+//                     checkpoint intervals, limits, evaluation sets, paths of the same files
 //   may, is recorded  learning rates and other numbers of an optimizer
 //   --allow-divergence, is recorded
 //                     batch, lanes and order, between two epochs; how new rows start; instruction

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/fixed_point.h"
 #include "base/hash.h"
@@ -36,6 +37,7 @@ class Checker {
     CheckLanes();
     CheckTables();
     CheckHoldout();
+    CheckEvaluation();
   }
 
  private:
@@ -75,6 +77,46 @@ class Checker {
     const Data& data = loaded_->config.data();
     if (!data.has_holdout() || data.test_size() == 0) return;
     Add("data.holdout", "data.test names files to test with already; take one of the two");
+  }
+
+  void CheckEvaluation() {
+    const Config& config = loaded_->config;
+    const Eval& eval = config.eval();
+    std::set<std::string> names = {"test"};
+    for (int i = 0; i < eval.set_size(); ++i) {
+      const std::string path = EntryPath("eval.set", i);
+      const EvaluationSet& set = eval.set(i);
+      if (set.name().empty()) {
+        Add(path, "has no name; lines and metrics.jsonl tell sets apart by it");
+      } else if (!names.insert(set.name()).second) {
+        Add(path + ".name", "\"" + set.name() + "\" is another set already" +
+                                (set.name() == "test" ? ", the one of data.test" : ""));
+      }
+      if (set.files().empty()) Add(path + ".files", "missing; name the files to evaluate");
+    }
+    std::set<std::string> columns;
+    for (int i = 0; i < eval.slices_size(); ++i) {
+      const std::string& column = eval.slices(i);
+      if (columns.insert(column).second && !column.empty()) continue;
+      Add(EntryPath("eval.slices", i),
+          column.empty() ? "a column has an empty name" : "\"" + column + "\" is there already");
+    }
+    if (eval.monitor() == Eval::GAUC && config.data().group().empty()) {
+      Add("eval.monitor", "GAUC needs data.group, the column of the groups");
+    }
+    RequireSets(config);
+  }
+
+  // What has no meaning without evaluations.
+  void RequireSets(const Config& config) {
+    const Data& data = config.data();
+    if (data.test_size() > 0 || data.holdout() > 0 || config.eval().set_size() > 0) return;
+    const std::string cure =
+        "there is nothing to evaluate; name files in data.test or eval.set, or "
+        "set data.holdout";
+    if (config.train().has_eval_every_steps()) Add("train.eval_every_steps", cure);
+    if (config.train().has_patience()) Add("train.patience", cure);
+    if (config.train().keep_best()) Add("train.keep_best", cure);
   }
 
   void CheckTables() {

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "launcher/checkpoint/find.h"
 #include "launcher/checkpoint/text.h"
+#include "launcher/evaluation.h"
 #include "launcher/format.h"
 #include "launcher/signals.h"
 #include "ps/checkpoint/restore.h"
@@ -25,28 +26,6 @@ RunLog::Fields LedgerFields(const PassResult& pass) {
           {"ledger", Hex(pass.ledger.hash)}};
 }
 
-RunLog::Fields MetricFields(const Evaluation& evaluation) {
-  const Metrics& m = evaluation.metrics;
-  RunLog::Fields fields = {{"rows", m.rows}, {"auc", m.auc}};
-  if (m.gauc) fields.emplace_back("gauc", *m.gauc);
-  fields.insert(fields.end(), {{"log_loss", m.log_loss},
-                               {"normalized_entropy", m.normalized_entropy},
-                               {"pcoc", m.pcoc},
-                               {"unseen_share", evaluation.unseen_share}});
-  return fields;
-}
-
-std::string MetricLine(const std::string& name, const Evaluation& evaluation) {
-  const Metrics& m = evaluation.metrics;
-  std::string line = Format("%s  auc %.4f", name.c_str(), m.auc);
-  if (m.gauc) line += Format("  gauc %.4f", *m.gauc);
-  return line + Format(
-                    "  log loss %.4f  normalized entropy %.4f  predicted/observed %.4f"
-                    "  (%ld rows, %.1f %% of ids unseen)",
-                    m.log_loss, m.normalized_entropy, m.pcoc, m.rows,
-                    100 * evaluation.unseen_share);
-}
-
 }  // namespace
 
 Trainer Job::MakeTrainer() {
@@ -62,6 +41,7 @@ Trainer Job::MakeTrainer() {
   options.statistics = statistics_;
   options.reject_path = RejectPath(folder(), comm_.rank());
   options.stop_requested = StopRequested;
+  options.out_of_time = [this] { return OutOfTime(); };
   options.segment = cursor_.segment();
   options.steps_done = cursor_.step();
   if (checkpoints_) {
@@ -76,8 +56,10 @@ Status Job::Train(const StartOptions& start) {
   TRESTLE_RETURN_IF_ERROR(SetUp("train"));
   Greet("train");
   TRESTLE_RETURN_IF_ERROR(Start(start));
+  ResumeEvaluations();
   MakeCheckpoints();
   StopAtStepBoundaries();
+  training_since_ = clock_.Now();
   const int64_t steps_before = cursor_.step();
   const Status status = RunRole();
   // Bad data and bad numbers are agreed on at a step boundary; after other failures ranks may be
@@ -105,15 +87,40 @@ Status Job::AgreeOnStop(const std::string& what) {
   return AgreeOnStatus(comm_, kSetUp, stopped ? Status(StatusCode::kInterrupted, what) : Status());
 }
 
+bool Job::OutOfTime() const {
+  const auto& train = loaded_.config.train();
+  return leads() && train.has_max_minutes() &&
+         Seconds(clock_.Now() - training_since_) >= 60 * train.max_minutes();
+}
+
+bool Job::AtLastStep() const {
+  const auto& train = loaded_.config.train();
+  return train.has_max_steps() && cursor_.step() >= train.max_steps();
+}
+
 Status Job::TrainEpochs(Trainer& trainer) {
   const int64_t epochs = loaded_.config.train().epochs();
-  for (int64_t epoch = cursor_.epoch(); epoch < epochs && !stopped_; ++epoch) {
-    TRESTLE_RETURN_IF_ERROR(TrainEpoch(trainer, epoch));
-    if (test_ && !stopped_) TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
-    if (!stopped_) BeginEpoch(epoch + 1);
+  // An epoch that was begun is ended here: its evaluation may be missing.
+  ended_ = stopping_->exhausted() || (AtLastStep() && cursor_.epoch_step() == 0);
+  for (int64_t epoch = cursor_.epoch(); epoch < epochs && !stopped_ && !ended_; ++epoch) {
+    TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, TrainEpoch(trainer, epoch));
+    if (!stopped_) TRESTLE_RETURN_IF_ERROR(EvaluateTraining(trainer, !pass.out_of_time));
+    if (!stopped_ && pass.complete) BeginEpoch(epoch + 1);
   }
   finished_ = !stopped_;
   return trainer.CompareReplicas();
+}
+
+EpochPauses Job::PausesOf(Trainer& trainer) {
+  const auto& train = loaded_.config.train();
+  EpochPauses pauses;
+  if (!Sets().empty()) pauses.every_steps = train.eval_every_steps();
+  if (train.has_max_steps()) pauses.last_step = train.max_steps();
+  pauses.at_pause = [&](int64_t) -> Result<bool> {
+    TRESTLE_RETURN_IF_ERROR(EvaluateTraining(trainer, /*counts=*/true));
+    return !stopped_ && !ended_;
+  };
+  return pauses;
 }
 
 // What the epoch has done already where training was resumed inside it.
@@ -130,13 +137,16 @@ EpochProgress Job::ProgressAtStart() const {
   return done;
 }
 
-Status Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
+Result<PassResult> Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
   const Clock::Duration start = clock_.Now();
   const int64_t epochs = loaded_.config.train().epochs();
   const EpochProgress done = ProgressAtStart();
-  TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, trainer.TrainEpoch(*train_, epoch, epochs, done));
-  stopped_ = pass.stopped;
-  const double seconds = Seconds(clock_.Now() - start);
+  evaluating_ = {};
+  TRESTLE_ASSIGN_OR_RETURN(const PassResult pass,
+                           trainer.TrainEpoch(*train_, epoch, epochs, done, PausesOf(trainer)));
+  stopped_ = stopped_ || pass.stopped;
+  ended_ = ended_ || pass.out_of_time || AtLastStep();
+  const double seconds = Seconds(clock_.Now() - start - evaluating_);
   const std::string skipped =
       pass.skipped_steps ? Format(", %ld bad steps skipped", pass.skipped_steps) : "";
   const std::string resumed =
@@ -148,17 +158,19 @@ Status Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
   progress_->Say(Format("ledger  %ld rows read, %ld rejected, %ld expected, hash %s%s",
                         pass.ledger.read, pass.ledger.rejected, train_->rows(),
                         Hex(pass.ledger.hash).c_str(),
-                        pass.stopped ? " (stopped early)" : ": closed"));
+                        pass.complete ? ": closed" : " (stopped early)"));
+  if (!pass.complete && AtLastStep()) progress_->Say("train.max_steps are done");
+  if (pass.out_of_time) progress_->Say("train.max_minutes are over; --resume latest goes on");
   RunLog::Fields fields = {{"segment", cursor_.segment()},
                            {"epoch", epoch + 1},
                            {"seconds", seconds},
                            {"loss", pass.loss},
-                           {"closed", !pass.stopped}};
+                           {"closed", pass.complete}};
   const RunLog::Fields ledger = LedgerFields(pass);
   fields.insert(fields.end(), ledger.begin(), ledger.end());
   progress_->Log("epoch", fields);
-  if (!pass.stopped) last_pass_ = pass;
-  return {};
+  if (pass.complete) last_pass_ = pass;
+  return pass;
 }
 
 // The epoch before is done, its evaluation included.
@@ -182,6 +194,7 @@ void Job::BeginEpoch(int64_t epoch) {
 
 Status Job::AtBoundary(const AgreedHeader& header, int64_t epoch, const EpochProgress* progress) {
   cursor_.set_step(header.step);
+  if (header.action == Action::kCheckpoint) return KeepBest();
   if (progress) {
     cursor_.set_epoch(epoch);
     cursor_.set_epoch_step(progress->steps);
@@ -204,6 +217,7 @@ void Job::Tell(const CheckpointReport& report, const std::string& if_failed) {
   RunLog::Fields fields = {{"name", report.name},
                            {"step", report.step},
                            {"full", report.full},
+                           {"best", report.best},
                            {"complete", report.failure.ok()},
                            {"seconds", report.seconds},
                            {"rows", report.rows},
@@ -216,9 +230,9 @@ void Job::Tell(const CheckpointReport& report, const std::string& if_failed) {
                    report.failure.ToString());
     fields.emplace_back("error", report.failure.ToString());
   } else {
-    progress_->Say(Format("checkpoint %s%s  %s in %.1f s", report.name.c_str(),
-                          report.full ? "" : " (delta)", BytesText(report.bytes).c_str(),
-                          report.seconds));
+    progress_->Say(Format("checkpoint %s%s%s  %s in %.1f s", report.name.c_str(),
+                          report.full ? "" : " (delta)", report.best ? " (best)" : "",
+                          BytesText(report.bytes).c_str(), report.seconds));
   }
   if (report.waited_seconds > 0) {
     progress_->Say(
@@ -233,37 +247,26 @@ void Job::Tell(const CheckpointReport& report, const std::string& if_failed) {
   progress_->Log("checkpoint", fields);
 }
 
-Status Job::EvaluateTest(Trainer& trainer) {
-  TRESTLE_ASSIGN_OR_RETURN(const Evaluation evaluation, trainer.Evaluate(*test_, "test"));
-  if (evaluation.pass.stopped) {
-    stopped_ = true;
-    return {};
-  }
-  progress_->Say(MetricLine("test", evaluation));
-  last_metrics_ = MetricFields(evaluation);
-  RunLog::Fields fields = {{"step", trainer.step()}, {"set", std::string("test")}};
-  fields.insert(fields.end(), last_metrics_.begin(), last_metrics_.end());
-  progress_->Log("eval", fields);
-  return {};
-}
-
 Status Job::ShareOutcome() {
-  int64_t facts[3] = {0, 0, 0};
+  int64_t facts[4] = {0, 0, 0, 0};
   if (leads()) {
     facts[0] = cursor_.step();
     facts[1] = stopped_ ? 1 : 0;
     facts[2] = finished_ ? 1 : 0;
+    facts[3] = evaluations_.step();
   }
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kControl, "the outcome"}, facts));
   cursor_.set_step(facts[0]);
   stopped_ = facts[1] != 0;
   finished_ = facts[2] != 0;
+  evaluations_.set_step(facts[3]);
   return {};
 }
 
 Result<CheckpointReport> Job::LastCheckpoint() {
-  const bool nothing_new =
-      resumed_ && resumed_->finished() == finished_ && resumed_->cursor().step() == cursor_.step();
+  const bool nothing_new = resumed_ && resumed_->finished() == finished_ &&
+                           resumed_->cursor().step() == cursor_.step() &&
+                           resumed_->evaluations().step() == evaluations_.step();
   if (nothing_new) {
     progress_->Say(stopped_
                        ? "no step was trained after " + resumed_->name()
@@ -296,6 +299,7 @@ Status Job::Finish() {
                               {"complete", finished_},
                               {"checkpoint", report.name}};
     summary.insert(summary.end(), last_metrics_.begin(), last_metrics_.end());
+    TellBest(report, &summary);
     progress_->Log("end", summary);
     written = WriteFileAtomically(fs_, folder() + "/summary.json", RunLog::ToJson(summary) + "\n");
   }
@@ -303,7 +307,7 @@ Status Job::Finish() {
 }
 
 Result<std::string> Job::FindModel(const std::string& checkpoint, const std::string& purpose) {
-  const auto found = FindCheckpoint(fs_, checkpoint.empty() ? checkpoints() : checkpoint);
+  const auto found = FindCheckpoint(fs_, CheckpointArgument(checkpoint, checkpoints()));
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(
       comm_, kSetUp,
       found.status().Wrap("no checkpoint to " + purpose + " (`trestle train` writes them)")));
@@ -341,7 +345,7 @@ Status Job::TellImportance(Trainer& trainer) {
 
 Status Job::Evaluate(const std::string& checkpoint, bool importance) {
   Status possible;
-  if (loaded_.config.data().test().empty() && loaded_.config.data().holdout() == 0) {
+  if (!HasSets() || (importance && !HasTest())) {
     possible = {StatusCode::kInvalidConfig,
                 loaded_.path + ": data.test names no files to evaluate"};
   }
@@ -356,7 +360,7 @@ Status Job::Evaluate(const std::string& checkpoint, bool importance) {
     TRESTLE_RETURN_IF_ERROR(node_->Serve());
   } else {
     Trainer trainer = MakeTrainer();
-    TRESTLE_RETURN_IF_ERROR(EvaluateTest(trainer));
+    TRESTLE_RETURN_IF_ERROR(EvaluateSets(trainer));
     if (importance && !stopped_) TRESTLE_RETURN_IF_ERROR(TellImportance(trainer));
     TRESTLE_RETURN_IF_ERROR(trainer.Stop());
   }

@@ -3,6 +3,7 @@
 // what is computed in a step is the trainer's (worker/trainer.h) and the servers' (ps/node.h).
 //
 //   job.cc        the passes of train and eval, and their end
+//   job_evaluate.cc  evaluations while it trains: early stopping, the best checkpoint
 //   job_setup.cc  what comes before: agreement, input, folder, parts
 //   job_start.cc  where training starts: at the beginning, or at a checkpoint
 //   job_predict.cc  predictions to a file
@@ -28,6 +29,7 @@
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "ps/checkpoint/checkpoint_writer.h"
 #include "ps/node.h"
+#include "worker/early_stopping.h"
 #include "worker/import/import.h"
 #include "worker/input.h"
 #include "worker/prediction_file.h"
@@ -63,17 +65,24 @@ class Job {
  public:
   Job(Communicator& comm, const LoadedConfig& loaded, FileSystem& fs, const Clock& clock);
 
-  // Trains, evaluates after each epoch, takes checkpoints, the last one at the end, and prints the
-  // model's digest. kInterrupted if it was asked to stop, after a checkpoint. A failure that leaves
-  // the ranks able to talk (bad data) is returned after a checkpoint of what was trained.
+  // Trains, evaluates after each epoch and as train.eval_every_steps says, takes checkpoints, the
+  // last one at the end, and prints the model's digest. kInterrupted if it was asked to stop, after
+  // a checkpoint. A failure that leaves the ranks able to talk (bad data) is returned after a
+  // checkpoint of what was trained.
   Status Train(const StartOptions& start);
-  // Restores a checkpoint (empty: the newest of the run's folder) and evaluates data.test.
-  // With `importance` tells what each feature is worth as well (worker/importance.h).
+  // Restores a checkpoint (empty: the newest of the run's folder; "best": its best one) and
+  // evaluates all sets. With `importance` tells what each feature is worth to data.test as well
+  // (worker/importance.h).
   Status Evaluate(const std::string& checkpoint, bool importance);
   // Restores a checkpoint likewise and writes a row of predictions for each row of the input.
   Status Predict(const PredictRequest& request);
 
  private:
+  struct NamedSet {
+    std::string name;
+    const Dataset* data;
+  };
+
   bool leads() const { return comm_.rank() == leader_; }
   const std::string& folder() const { return loaded_.config.checkpoint().dir(); }
   std::string checkpoints() const { return CheckpointsOf(loaded_.config); }
@@ -83,6 +92,7 @@ class Job {
   Status Check();  // config, build, instruction set: the same everywhere
   // The files that all ranks open; and whether they are imported ones.
   Status PrepareFiles(const Schema& schema, const Data& data, PrepareOptions options);
+  Status OpenTests();
   // The checkpoint to evaluate or predict with: the first rank's choice.
   Result<std::string> FindModel(const std::string& checkpoint, const std::string& purpose);
   // In job_predict.cc.
@@ -118,14 +128,27 @@ class Job {
 
   Trainer MakeTrainer();
   Status TrainEpochs(Trainer& trainer);
-  Status TrainEpoch(Trainer& trainer, int64_t epoch);
+  Result<PassResult> TrainEpoch(Trainer& trainer, int64_t epoch);
+  EpochPauses PausesOf(Trainer& trainer);
+  bool OutOfTime() const;   // train.max_minutes, by the leader's clock
+  bool AtLastStep() const;  // train.max_steps
   EpochProgress ProgressAtStart() const;
   // After a step, on all ranks. `progress` is null on dedicated servers.
   Status AtBoundary(const AgreedHeader& header, int64_t epoch, const EpochProgress* progress);
   // What came of a checkpoint; `if_failed` is what follows then.
   void Tell(const CheckpointReport& report, const std::string& if_failed);
   void BeginEpoch(int64_t epoch);
-  Status EvaluateTest(Trainer& trainer);
+  std::vector<NamedSet> Sets() const;  // to evaluate; none on dedicated servers
+  bool HasSets() const;                // whether the config names any
+  bool HasTest() const;                // whether it has test rows: data.test, or some held out
+  void ResumeEvaluations();
+  // Evaluates all sets.
+  Status EvaluateSets(Trainer& trainer);
+  void TellEvaluation(const std::string& set, int64_t step, const Evaluation& evaluation);
+  // Likewise while it trains; if it counts, early stopping and the best checkpoint follow.
+  Status EvaluateTraining(Trainer& trainer, bool counts);
+  Status KeepBest();
+  void TellBest(const CheckpointReport& last, RunLog::Fields* summary);
   Status TellImportance(Trainer& trainer);
   Status RunRole();       // a worker's epochs or a server's part in them
   Status ShareOutcome();  // what dedicated servers learn of how far the training came
@@ -146,8 +169,9 @@ class Job {
   int threads_ = 1;
   std::unique_ptr<ThreadPool> pool_;
   PreparedInput files_;
-  bool imported_ = false;                  // they are the import's
-  std::unique_ptr<Dataset> train_, test_;  // test_ null: none configured
+  bool imported_ = false;                             // they are the import's
+  std::unique_ptr<Dataset> train_, test_;             // test_ null: none configured
+  std::vector<std::unique_ptr<Dataset>> more_tests_;  // per Eval::set
   std::vector<NumericStatistics> statistics_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<DenseBackend> backend_;          // null on dedicated servers
@@ -167,7 +191,13 @@ class Job {
   std::vector<std::string> divergences_;
   std::vector<LedgerEntry> ledger_;
   int64_t failed_checkpoints_ = 0;
-  bool finished_ = false;  // all epochs are done
+  EvaluationRecord evaluations_;  // so far; its checkpoint is the writer's
+  std::optional<EarlyStopping> stopping_;
+  double monitored_ = 0;  // of the newest evaluation
+  Clock::Duration training_since_{};
+  Clock::Duration evaluating_{};  // spent on evaluations in this epoch
+  bool ended_ = false;            // no more steps, though there may be more epochs
+  bool finished_ = false;         // as far as it was asked for
   bool stopped_ = false;
   RunLog::Fields last_metrics_;
 };

@@ -72,6 +72,7 @@ Result<JobPlan> MakeJobPlan(const LoadedConfig& loaded) {
   auto schema = MakeSchema(config.data(), config.features());
   if (!schema.ok()) return WithPlaces(loaded, schema.status());
   plan.schema = *std::move(schema);
+  plan.schema.slices = {config.eval().slices().begin(), config.eval().slices().end()};
 
   Mistakes mistakes;
   mistakes.Add(CheckText(config.data().text()));

@@ -16,7 +16,7 @@
 namespace trestle {
 
 struct JobPlan {
-  Schema schema;                  // with the dims of `tables` applied
+  Schema schema;                  // with the dims of `tables` applied, and the slices of `eval`
   std::vector<TableSpec> tables;  // per Schema::tables
   std::vector<int> slot_tables;   // per Schema::slots
   ModelInputSpec inputs;

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/hash.h"
+#include "launcher/evaluation.h"
 #include "launcher/format.h"
 #include "launcher/job.h"
 #include "launcher/logging.h"
@@ -97,7 +98,10 @@ Status Job::PrepareFiles(const Schema& schema, const Data& data, PrepareOptions 
   // Refused rows that are kept are counted where they are read.
   if (leads() && status.ok() && !options.keep_refused) status = CheckRejected(*prepared, data);
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, status));
-  for (std::vector<std::string>* files : {&prepared->train, &prepared->test}) {
+  std::vector<Patterns*> all = {&prepared->train, &prepared->test};
+  prepared->more_tests.resize(options.more_tests.size());
+  for (Patterns& files : prepared->more_tests) all.push_back(&files);
+  for (Patterns* const files : all) {
     TRESTLE_ASSIGN_OR_RETURN(const auto lists, comm_.AllGather(kSetUp, JoinTexts(*files)));
     *files = SplitTexts(lists[static_cast<size_t>(leader_.value)]);
   }
@@ -112,26 +116,44 @@ Status Job::PrepareFiles(const Schema& schema, const Data& data, PrepareOptions 
 Status Job::OpenInput(const std::string& command) {
   PrepareOptions options;
   options.train = command == "train";
+  for (const EvaluationSet& set : loaded_.config.eval().set()) {
+    options.more_tests.emplace_back(set.files().begin(), set.files().end());
+  }
   TRESTLE_RETURN_IF_ERROR(PrepareFiles(plan_.schema, loaded_.config.data(), std::move(options)));
   Status opened;
   if (worker_ >= 0) {
-    const auto open = [&](const auto& files) {
-      return OpenDataset(plan_.schema, {files, plan_.TableSeeds()});
-    };
     if (command == "train") {
-      auto train = open(files_.train);
+      Schema schema = plan_.schema;
+      schema.slices.clear();
+      auto train = OpenDataset(schema, {files_.train, plan_.TableSeeds()});
       opened = train.status();
       if (train.ok()) train_ = *std::move(train);
     }
-    if (opened.ok() && !files_.test.empty()) {
-      auto test = open(files_.test);
-      opened = test.status();
-      if (test.ok()) test_ = *std::move(test);
-    }
+    if (opened.ok()) opened = WithPlaces(loaded_, OpenTests());
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, opened));
-  return AgreeOnFacts(comm_, {{"data.train's files", train_ ? Hex(train_->Fingerprint()) : ""},
-                              {"data.test's files", test_ ? Hex(test_->Fingerprint()) : ""}});
+  Facts facts = {{"data.train's files", train_ ? Hex(train_->Fingerprint()) : ""},
+                 {"data.test's files", test_ ? Hex(test_->Fingerprint()) : ""}};
+  for (int i = 0; i < loaded_.config.eval().set_size(); ++i) {
+    facts.emplace_back("the files of eval.set " + loaded_.config.eval().set(i).name(),
+                       worker_ >= 0 ? Hex(more_tests_[static_cast<size_t>(i)]->Fingerprint()) : "");
+  }
+  return AgreeOnFacts(comm_, facts);
+}
+
+Status Job::OpenTests() {
+  const auto open = [&](const Patterns& files, std::unique_ptr<Dataset>* data) -> Status {
+    TRESTLE_ASSIGN_OR_RETURN(*data, OpenDataset(plan_.schema, {files, plan_.TableSeeds()}));
+    return {};
+  };
+  if (!files_.test.empty()) TRESTLE_RETURN_IF_ERROR(open(files_.test, &test_));
+  for (const Patterns& files : files_.more_tests) {
+    TRESTLE_RETURN_IF_ERROR(open(files, &more_tests_.emplace_back()));
+  }
+  const std::vector<NamedSet> sets = Sets();
+  if (sets.empty()) return {};
+  return CheckMonitored(loaded_.config.eval().monitor(), sets.front().name,
+                        sets.front().data->rows());
 }
 
 // Every worker reads a share of the blocks; partial statistics are merged in the order of blocks.

@@ -180,7 +180,9 @@ Status Job::Resume(const std::string& path, const StartOptions& start) {
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, loaded));
   TRESTLE_RETURN_IF_ERROR(CheckRestored(manifest, start.flags.allow_new).Wrap(path));
-  if (path.starts_with(checkpoints() + "/")) resumed_ = manifest;
+  const bool here = path.starts_with(checkpoints() + "/");
+  if (here) resumed_ = manifest;
+  if (!here) evaluations_.clear_checkpoint();  // it stays where it is
   if (train_ && !CheckInputs(manifest, train_->files()).ok()) BeginSegment();
   progress_->Say(Format("resumed %s: step %ld, epoch %ld, %ld steps into it", path.c_str(),
                         cursor_.step(), cursor_.epoch() + 1, cursor_.epoch_step()));
@@ -199,6 +201,7 @@ Status Job::TakeOver(const Manifest& checkpoint, const StartOptions& start) {
     cursor_.clear_rows_rejected();
     cursor_.clear_ledger_hash();
   }
+  evaluations_ = checkpoint.evaluations();
   complete_checkpoints_ = checkpoint.number();
   ledger_ = {checkpoint.ledger().begin(), checkpoint.ledger().end()};
   divergences_ = {checkpoint.divergences().begin(), checkpoint.divergences().end()};
@@ -222,6 +225,7 @@ void Job::BeginSegment() {
   next.set_step(cursor_.step());
   next.set_segment(cursor_.segment() + 1);
   cursor_ = next;
+  evaluations_.Clear();
 }
 
 Status Job::CheckRestored(const Manifest& checkpoint, bool new_layers) {
@@ -328,6 +332,7 @@ Manifest Job::MakeFacts() const {
   }
   for (const std::string& line : divergences_) facts.add_divergences(line);
   for (const LedgerEntry& entry : ledger_) *facts.add_ledger() = entry;
+  if (evaluations_.step() > 0) *facts.mutable_evaluations() = evaluations_;
   facts.set_config(Canonical(loaded_.config));
   return facts;
 }

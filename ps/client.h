@@ -39,6 +39,9 @@ enum class Action : int32_t {
   kEvaluate,  // pull reads, no push
   kEndPass,   // no more steps in this pass (an epoch, an evaluation); no keys
   kStop,      // no more passes; servers leave Serve
+  // Between two passes: all ranks take a checkpoint of where training stands, which `step` says
+  // (ps/checkpoint/checkpoint_writer.h, KeepBest). No keys.
+  kCheckpoint,
 };
 
 // What a rank says about checkpoints in every header (ps/checkpoint/checkpoint_writer.h). Counts
@@ -55,6 +58,7 @@ struct StepHeader {
   int64_t rows = 0;      // accepted rows of this worker's lanes
   int64_t rejected = 0;  // rows rejected so far by this worker (for max_bad_rows)
   bool stop_requested = false;  // Ctrl-C was seen here
+  bool out_of_time = false;     // the time that training may take is over, by the clock here
 };
 
 // What all ranks know after Prepare.
@@ -64,6 +68,7 @@ struct AgreedHeader {
   int64_t rows = 0;                  // over all workers
   int64_t rejected = 0;              // over all workers
   bool stop_requested = false;       // anywhere
+  bool out_of_time = false;          // anywhere
   CheckpointVotes checkpoints = {};  // wanted by any rank, written by all
 };
 

@@ -31,19 +31,33 @@ void DedicatedServer::PrepareSteps() {
     std::unique_lock lock(mutex_);
     if (!lookup.ok()) keys_status_ = lookup.status();
     keys_done_ = !lookup.ok() || (*lookup)->header().action == Action::kStop;
-    if (lookup.ok() && (*lookup)->step().has_keys()) {
+    at_checkpoint_ = lookup.ok() && (*lookup)->header().action == Action::kCheckpoint;
+    if (lookup.ok() && ((*lookup)->step().has_keys() || at_checkpoint_)) {
       changed_.wait(lock, [this] { return prepared_.size() < kDepth || !serving_; });
       if (serving_) prepared_.push_back(*std::move(lookup));
     }
     changed_.notify_all();
+    changed_.wait(lock, [this] { return !at_checkpoint_ || !serving_; });
     if (keys_done_) return;
   }
 }
 
 Status DedicatedServer::ServeSteps() {
   while (std::unique_ptr<StepLookup> lookup = Next()) {
-    TRESTLE_RETURN_IF_ERROR(ServeStep(*lookup));
+    if (lookup->header().action == Action::kCheckpoint) {
+      TRESTLE_RETURN_IF_ERROR(ServeCheckpoint(lookup->header()));
+    } else {
+      TRESTLE_RETURN_IF_ERROR(ServeStep(*lookup));
+    }
   }
+  return {};
+}
+
+Status DedicatedServer::ServeCheckpoint(const AgreedHeader& header) {
+  if (at_boundary_) TRESTLE_RETURN_IF_ERROR(at_boundary_(header));
+  std::lock_guard lock(mutex_);
+  at_checkpoint_ = false;
+  changed_.notify_all();
   return {};
 }
 

@@ -3,7 +3,8 @@
 //
 // It reads ahead exactly as far as a worker's StepQueue: while all main threads are at a step
 // boundary (a checkpoint is completed), no keys thread then waits for another's next Prepare, and
-// no deadline runs.
+// no deadline runs. At kCheckpoint, when the workers have no keys thread, it waits for its main
+// thread.
 //
 // Thread safety: one caller. Collective: with the workers' steps.
 // Errors: any rank's failure; both threads have ended when Run returns.
@@ -35,6 +36,7 @@ class DedicatedServer {
   void PrepareSteps();
   Status ServeSteps();
   Status ServeStep(StepLookup& lookup);
+  Status ServeCheckpoint(const AgreedHeader& header);
   // Null at the end; the keys thread's failure, if any, is then in keys_status_.
   std::unique_ptr<StepLookup> Next();
 
@@ -45,7 +47,8 @@ class DedicatedServer {
   std::deque<std::unique_ptr<StepLookup>> prepared_;
   Status keys_status_;
   bool keys_done_ = false;
-  bool serving_ = true;  // false: the main thread has failed and takes no more steps
+  bool serving_ = true;         // false: the main thread has failed and takes no more steps
+  bool at_checkpoint_ = false;  // the main thread has, or is about to get, a kCheckpoint
 };
 
 }  // namespace trestle

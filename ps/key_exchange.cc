@@ -24,6 +24,8 @@ std::string Describe(const StepRecord& record) {
       return "the end of the pass at step " + step;
     case Action::kStop:
       return "stop at step " + step;
+    case Action::kCheckpoint:
+      return "a checkpoint of step " + step;
   }
   return "an unknown action";
 }
@@ -79,8 +81,8 @@ Status KeyExchange::Run(const StepHeader* header, std::vector<LaneKeys> lanes, c
 }
 
 Status KeyExchange::BuildWorker(const StepHeader& header, std::vector<LaneKeys> lanes, Step* step) {
-  step->header = {header.action,   header.step,           header.rows,
-                  header.rejected, header.stop_requested, Votes()};
+  step->header = {header.action,         header.step,        header.rows, header.rejected,
+                  header.stop_requested, header.out_of_time, Votes()};
   step->lanes = std::move(lanes);
   if (!step->has_keys()) return {};
   worker_builder_.Build(step->lanes, step->training(), &step->worker);
@@ -139,6 +141,7 @@ StepRecord KeyExchange::MakeRecord(const StepHeader* header, bool failed) const 
   if (stop) record.flags |= kStopRequested;
   if (header) {
     record.flags |= kWorker;
+    if (header->out_of_time) record.flags |= kOutOfTime;
     record.action = static_cast<int32_t>(header->action);
     record.step = header->step;
     record.rows = header->rows;
@@ -190,6 +193,7 @@ Status KeyExchange::Agree(std::span<const StepRecord> records, AgreedHeader* agr
     votes.wanted = std::max(votes.wanted, record.checkpoints_wanted);
     votes.written = std::min(votes.written, record.checkpoints_written);
     agreed->stop_requested = agreed->stop_requested || (record.flags & kStopRequested) != 0;
+    agreed->out_of_time = agreed->out_of_time || (record.flags & kOutOfTime) != 0;
     if ((record.flags & kWorker) == 0) continue;
     if (record.action != records[first].action || record.step != records[first].step) {
       return {StatusCode::kMismatch, "rank " + std::to_string(first) + " is at " +

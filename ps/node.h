@@ -45,8 +45,9 @@ struct NodeOptions {
   // Whether a dedicated server was asked to stop, polled likewise; it asks the workers with the
   // next header. (A worker says it in its own, StepHeader.) Empty: never.
   std::function<bool()> stop_requested = nullptr;
-  // Called by a dedicated server's Serve after each training step, when no row changes any more
-  // until it returns. (A worker's trainer has one of its own, TrainerOptions::at_boundary.)
+  // Called by a dedicated server's Serve after each training step and at kCheckpoint, when no row
+  // changes any more until it returns. (A worker's trainer has one of its own,
+  // TrainerOptions::at_boundary.)
   std::function<Status(const AgreedHeader&)> at_boundary = nullptr;
 };
 

@@ -43,6 +43,7 @@ enum WireFlags : uint32_t {
   kBad = 2,            // a gradient is not finite or out of range: nobody applies the step
   kWorker = 4,         // StepRecord: the sender works, so action, step and rows count
   kStopRequested = 8,  // StepRecord: Ctrl-C, on any rank
+  kOutOfTime = 16,     // StepRecord: StepHeader::out_of_time
 };
 
 struct StepRecord {

@@ -23,6 +23,12 @@ struct BlockKeys {
   std::vector<std::shared_ptr<const void>> keep;
 };
 
+// The cells of a column as texts, each distinct one held once.
+struct BlockTexts {
+  std::vector<std::string> values;
+  std::vector<int32_t> of_row;  // index into values
+};
+
 // Why a row is rejected: the first column, in the order label, group, slots, numeric, that refuses
 // it.
 struct BadRow {
@@ -39,8 +45,9 @@ struct Block {
   std::vector<BlockKeys> slots;  // per Schema::slots, keep_last not applied yet
   std::vector<float> numeric;    // [rows, width], transformed and scaled
   std::vector<float> labels;
-  BlockKeys group;               // keys null: no group column
-  std::vector<BadRow> bad_rows;  // ascending rows, one entry a row
+  BlockKeys group;                 // keys null: no group column
+  std::vector<BlockTexts> slices;  // per Schema::slices
+  std::vector<BadRow> bad_rows;    // ascending rows, one entry a row
 };
 
 }  // namespace trestle

@@ -26,6 +26,7 @@ std::vector<std::string> ColumnsToRead(const Schema& schema) {
   if (!schema.group.empty()) columns.push_back(schema.group);
   for (const Slot& slot : schema.slots) columns.push_back(slot.column);
   for (const NumericColumn& numeric : schema.numeric) columns.push_back(numeric.column);
+  columns.insert(columns.end(), schema.slices.begin(), schema.slices.end());
   return columns;
 }
 
@@ -83,6 +84,9 @@ Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_
   for (size_t i = 0; i < width; ++i) {
     DecodeNumeric(*columns[next++], schema.numeric[i], statistics[i], i, width, &block.numeric,
                   &bad);
+  }
+  for (size_t i = 0; i < schema.slices.size(); ++i) {
+    block.slices.push_back(DecodeTexts(*columns[next++]));
   }
   CHECK_EQ(next, columns.size());
   block.bad_rows = bad.Take();

@@ -44,7 +44,8 @@ class BadRows {
   std::vector<BadRow> bad_;
 };
 
-// Columns to read for DecodeBlock, in its order: refused, label, group if any, slots, numeric.
+// Columns to read for DecodeBlock, in its order: refused, label, group if any, slots, numeric,
+// slices.
 std::vector<std::string> ColumnsToRead(const Schema& schema);
 
 // `columns` as ColumnsToRead has them, their types checked at opening (TypeProblem).
@@ -61,6 +62,9 @@ void DecodeRefused(const arrow::ChunkedArray& column, BadRows* bad);
 BlockKeys DecodeIds(const arrow::ChunkedArray& column, uint64_t seed);
 Result<BlockKeys> DecodeSequence(const arrow::ChunkedArray& column, uint64_t seed,
                                  const std::string& name, BadRows* bad);
+// Integers in decimal, strings as they are, booleans as "false" and "true", missing cells as
+// kMissingText.
+BlockTexts DecodeTexts(const arrow::ChunkedArray& column);
 std::vector<float> DecodeLabels(const arrow::ChunkedArray& column, const std::string& name,
                                 std::optional<double> positive_from, BadRows* bad);
 // Writes column `index` of the row-major [rows, width] block.

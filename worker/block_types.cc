@@ -34,6 +34,8 @@ bool IsAllowed(ColumnRole role, const arrow::DataType& type) {
     case ColumnRole::kId:
     case ColumnRole::kSequence:
       return KeyKindOf(role, type) != KeyKind::kNone;
+    case ColumnRole::kSlice:
+      return type.id() == arrow::Type::BOOL || KeyKindOf(role, type) != KeyKind::kNone;
   }
   return false;
 }
@@ -51,6 +53,8 @@ const char* Allowed(ColumnRole role) {
       return "a sequence must be a list of integers or strings";
     case ColumnRole::kNumeric:
       return "a numeric feature must be an integer or float column";
+    case ColumnRole::kSlice:
+      return "a column of eval.slices must hold integers, booleans or strings";
   }
   return "";
 }

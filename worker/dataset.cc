@@ -38,6 +38,7 @@ std::vector<ColumnUse> ColumnUses(const Schema& schema) {
   for (const NumericColumn& numeric : schema.numeric) {
     uses.push_back({numeric.column, ColumnRole::kNumeric});
   }
+  for (const std::string& slice : schema.slices) uses.push_back({slice, ColumnRole::kSlice});
   return uses;
 }
 

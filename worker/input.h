@@ -39,6 +39,8 @@ inline constexpr int64_t kMaxBlockRows = 65'536;
 // The key of a null id or group: the string key of a text that starts with a NUL, so no other
 // text's.
 Key MissingKey(uint64_t table_seed);
+// The text of a missing cell in a column of slices.
+inline constexpr char kMissingText[] = "(missing)";
 
 // One file as the metadata has it.
 struct InputFile {

@@ -41,6 +41,7 @@ void GatherLists(const BlockKeys& lists, int keep_last, std::span<const int32_t>
 LaneRows EmptyLane(const Schema& schema) {
   LaneRows lane;
   lane.slots.resize(schema.slots.size());
+  lane.slices.resize(schema.slices.size());
   return lane;
 }
 
@@ -65,6 +66,12 @@ void GatherRows(const Schema& schema, const Block& block, std::span<const int32_
   if (block.group.keys) {
     lane->groups.resize(at + rows.size());
     for (size_t i = 0; i < rows.size(); ++i) lane->groups[at + i] = block.group.keys[rows[i]];
+  }
+  for (size_t s = 0; s < block.slices.size(); ++s) {
+    const BlockTexts& texts = block.slices[s];
+    for (const int32_t row : rows) {
+      lane->slices[s].push_back(texts.values[static_cast<size_t>(texts.of_row[row])]);
+    }
   }
   lane->rows += static_cast<int64_t>(rows.size());
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/jagged.h"
@@ -16,6 +17,7 @@ struct LaneRows {
   std::vector<float> numeric;       // [rows, width], transformed and scaled
   std::vector<float> labels;        // [rows]
   std::vector<uint64_t> groups;     // [rows] key of the group column; empty without one
+  std::vector<std::vector<std::string>> slices;  // per Schema::slices: [rows] the cells' texts
 };
 
 }  // namespace trestle

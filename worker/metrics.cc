@@ -9,23 +9,12 @@
 #include <type_traits>
 
 #include "worker/metrics_auc.h"
+#include "worker/metrics_terms.h"
 
 namespace trestle {
-
-double Probability(double logit) { return 1 / (1 + std::exp(-logit)); }
-
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kMostLoss = 2'047;  // a term of the fixed-point sum is below 2^11
-
-uint64_t AucKey(float logit, bool positive) {
-  return (uint64_t{OrderedBits(logit)} << 1) | (positive ? 1 : 0);
-}
-
-double LogLoss(double z, bool positive) {
-  return std::max(z, 0.0) - (positive ? z : 0.0) + std::log1p(std::exp(-std::fabs(z)));
-}
 
 // What every member tells all others.
 struct Totals {
@@ -158,7 +147,7 @@ void MetricsAccumulator::Add(std::span<const float> logits, std::span<const floa
       continue;
     }
     const auto z = static_cast<double>(logits[i]);
-    log_loss_.Add(unit.ToFixed(std::min(LogLoss(z, positive), kMostLoss)));
+    log_loss_.Add(unit.ToFixed(LogLoss(z, positive)));
     predicted_.Add(unit.ToFixed(Probability(z)));
   }
   rows_ += static_cast<int64_t>(logits.size());

@@ -27,6 +27,8 @@
 
 namespace trestle {
 
+inline constexpr int64_t kMostExactRows = 50'000'000;
+
 struct Metrics {
   int64_t rows = 0;
   int64_t positives = 0;
@@ -39,16 +41,13 @@ struct Metrics {
   double pcoc = 0;  // predicted over observed clicks
 };
 
-// The prediction that a logit means.
-double Probability(double logit);
-
 // AUC of logits against labels of 0 and 1, exact. NaN when only one label occurs. No NaN among
 // logits.
 double ExactAuc(std::span<const float> logits, std::span<const float> labels);
 
 class MetricsAccumulator {
  public:
-  explicit MetricsAccumulator(bool grouped, int64_t exact_rows = 50'000'000);
+  explicit MetricsAccumulator(bool grouped, int64_t exact_rows = kMostExactRows);
   // groups may be empty unless grouped.
   void Add(std::span<const float> logits, std::span<const float> labels,
            std::span<const uint64_t> groups);

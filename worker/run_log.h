@@ -2,8 +2,9 @@
 // one source of what a run did: reports and plots read it, nothing else.
 //
 // Every line has "event" and "time_s" (seconds since the start). Events: "start", "train" (a window
-// of steps), "epoch" (with its ledger), "eval", "importance" (a feature), "predict", "end". Thread
-// safety: one thread.
+// of steps), "epoch" (with its ledger), "eval" (of a set), "slices" (of a set and column), "slice" (of
+// a value), "importance" (of a feature), "predict", "checkpoint", "resume", "end". Thread safety: one
+// thread.
 #pragma once
 
 #include <memory>

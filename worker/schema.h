@@ -44,6 +44,7 @@ struct Schema {
   std::optional<double> positive_from;  // of the label; without it the column holds 0 and 1
   std::string group;                    // empty: none
   std::string refused;  // text column of imported files that says why a row is bad; empty: none
+  std::vector<std::string> slices;      // columns whose values evaluation tells apart
 };
 
 Result<Schema> MakeSchema(const Data& data, const Features& features);

@@ -83,7 +83,7 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
     std::lock_guard lock(mutex_);
     *local = told_;
   }
-  if (local->ok() && !stopped_) {
+  if (local->ok() && !stopped_ && !out_of_time_ && step <= options_.last_step) {
     auto rows = reader_.Next();
     if (!rows.ok()) {
       *local = rows.status();
@@ -102,6 +102,7 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
   prepared.ledger.hash += reader_.ledger().hash;
   header.rejected = prepared.ledger.rejected;
   header.stop_requested = options_.stop_requested && options_.stop_requested();
+  header.out_of_time = options_.out_of_time && options_.out_of_time();
 
   auto lookup = client_.Prepare(header, std::move(keys), *local);
   if (!lookup.ok()) return lookup.status();
@@ -116,6 +117,7 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
                      : told.status();
   }
   if (agreed.stop_requested) stopped_ = true;
+  if (agreed.out_of_time) out_of_time_ = true;
   prepared.lookup = *std::move(lookup);
   return std::optional<PreparedStep>(std::move(prepared));
 }

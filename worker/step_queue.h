@@ -2,9 +2,11 @@
 // client (dedup and key exchange) and queues what came of it: while the main thread computes step
 // t, step t+1 is queued and t+2 may be under way. It never gets further.
 //
-// The thread ends by itself after the last step, when a stop was agreed on, or when any rank fails;
-// it closes the pass with Action::kEndPass unless it failed. What it promises to the other ranks:
-// every worker's thread sends the same sequence of headers.
+// The thread ends by itself after the last step, which may be one that the caller names though the
+// reader has more: nothing of the step behind it is read then, and another queue goes on with the
+// same reader. It also ends when a stop was agreed on, or when any rank fails; it closes the pass
+// with Action::kEndPass unless it failed. What it promises to the other ranks: every worker's
+// thread sends the same sequence of headers.
 //
 // A main thread that fails in the middle of a pass must not just leave: the threads of others, and
 // dedicated servers, wait for the next header. Abandon sends it, with the failure.
@@ -15,6 +17,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -40,10 +43,12 @@ class StepQueue {
  public:
   struct Options {
     Action action = Action::kTrain;
-    int64_t first_step = 1;                // number of the pass's first step
-    int64_t max_bad_rows = 0;              // over all workers
-    std::function<bool()> stop_requested;  // whether Ctrl-C was seen here; may be empty
-    Ledger before = {};                    // of this worker, before the pass's first step
+    int64_t first_step = 1;                  // number of the pass's first step
+    int64_t max_bad_rows = 0;                // over all workers
+    std::function<bool()> stop_requested;    // whether Ctrl-C was seen here; may be empty
+    Ledger before = {};                      // of this worker, before the reader's first step
+    std::function<bool()> out_of_time = {};  // whether the pass may take no longer; may be empty
+    int64_t last_step = std::numeric_limits<int64_t>::max();  // the pass ends after it
   };
 
   // Starts the thread. Borrows client and reader.
@@ -65,6 +70,8 @@ class StepQueue {
   void Abandon(const Status& why);
   // After the end: whether the pass ended early because some rank was asked to stop.
   bool stopped() const { return stopped_; }
+  // Likewise: because some rank's time was over.
+  bool out_of_time() const { return out_of_time_; }
 
  private:
   void Run();
@@ -76,9 +83,10 @@ class StepQueue {
   Client& client_;
   LaneReader& reader_;
   const Options options_;
-  bool stopped_ = false;  // written by the thread before the end is queued
-  bool failed_ = false;   // likewise; the client's Prepare has failed
-  bool drained_ = false;  // Next returned the end or an error, or the pass was abandoned
+  bool stopped_ = false;      // written by the thread before the end is queued
+  bool out_of_time_ = false;  // likewise
+  bool failed_ = false;       // likewise; the client's Prepare has failed
+  bool drained_ = false;      // Next returned the end or an error, or the pass was abandoned
 
   static constexpr size_t kDepth = 1;
   std::mutex mutex_;

@@ -34,10 +34,13 @@ Status CheckPass(const Dataset& dataset, const PassResult& result) {
 // What an evaluation sums up.
 class EvaluateSums final : public EvaluationVisitor {
  public:
-  explicit EvaluateSums(bool grouped) : metrics(grouped) {}
+  explicit EvaluateSums(const Schema& schema)
+      : metrics(!schema.group.empty()), slices(schema.slices) {}
   Status OnStep(const PreparedStep& step, std::span<const std::vector<float>> logits) override {
     for (size_t lane = 0; lane < step.lanes.size(); ++lane) {
-      metrics.Add(logits[lane], step.lanes[lane].labels, step.lanes[lane].groups);
+      const LaneRows& rows = step.lanes[lane];
+      metrics.Add(logits[lane], rows.labels, rows.groups);
+      slices.Add(logits[lane], rows.labels, rows.slices);
     }
     keys[0] += step.lookup->occurrences();
     keys[1] += step.lookup->unseen_occurrences();
@@ -45,6 +48,7 @@ class EvaluateSums final : public EvaluationVisitor {
   }
 
   MetricsAccumulator metrics;
+  SliceAccumulator slices;
   int64_t keys[2] = {0, 0};  // occurrences of this worker's keys, and of those never seen
 };
 
@@ -96,28 +100,56 @@ Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, 
 }
 
 Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs,
-                                       const EpochProgress& done) {
+                                       const EpochProgress& done, const EpochPauses& pauses) {
   auto reader = OpenReader(dataset, options_.order, options_.segment, epoch, done.steps);
   if (!reader.ok()) return Tell(reader.status());
-  progress_.BeginPass("epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs),
-                      (*reader)->steps() - done.steps);
-  StepQueue queue(
-      client_, **reader,
-      {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested, done.ledger});
+  const std::string name = "epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs);
   EpochProgress progress = done;
-  const Status trained = TrainSteps(queue, epoch, &progress);
-  progress_.EndPass();
-  if (!trained.ok()) queue.Abandon(trained);
-  TRESTLE_RETURN_IF_ERROR(trained);
   PassResult result;
+  result.complete = progress.steps == (*reader)->steps();
+  const auto pause = [&]() -> Result<bool> {
+    TRESTLE_ASSIGN_OR_RETURN(const bool goes_on, pauses.at_pause(step_));
+    schema_ = &dataset.schema();  // an evaluation has another
+    return goes_on;
+  };
+  bool goes_on = step_ < pauses.last_step;
+  const bool resumed = !result.complete && done.steps > 0;
+  if (resumed && goes_on && pauses.every_steps > 0 && step_ % pauses.every_steps == 0) {
+    TRESTLE_ASSIGN_OR_RETURN(goes_on, pause());
+  }
+  while (goes_on) {
+    progress_.BeginPass(name, (*reader)->steps() - progress.steps);
+    TRESTLE_RETURN_IF_ERROR(TrainToPause(**reader, epoch, done.ledger, pauses, &progress, &result));
+    goes_on =
+        !result.complete && !result.stopped && !result.out_of_time && step_ < pauses.last_step;
+    if (!goes_on) break;
+    TRESTLE_ASSIGN_OR_RETURN(goes_on, pause());
+  }
   result.steps = progress.steps;
   result.skipped_steps = progress.skipped_steps;
   result.rows = progress.rows;
   result.loss =
       progress.applied_rows ? progress.loss_sum / static_cast<double>(progress.applied_rows) : 0;
-  result.stopped = queue.stopped() && progress.steps < (*reader)->steps();
   TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, progress.ledger, progress.positives, &result));
   return result;
+}
+
+Status Trainer::TrainToPause(LaneReader& reader, int64_t epoch, const Ledger& before,
+                             const EpochPauses& pauses, EpochProgress* progress,
+                             PassResult* result) {
+  const int64_t every = pauses.every_steps;
+  const int64_t next = every > 0 ? (step_ / every + 1) * every : pauses.last_step;
+  StepQueue queue(client_, reader,
+                  {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested,
+                   before, options_.out_of_time, std::min(next, pauses.last_step)});
+  const Status trained = TrainSteps(queue, epoch, progress);
+  progress_.EndPass();
+  if (!trained.ok()) queue.Abandon(trained);
+  TRESTLE_RETURN_IF_ERROR(trained);
+  result->complete = progress->steps == reader.steps();
+  result->stopped = queue.stopped() && !result->complete;
+  result->out_of_time = queue.out_of_time() && !result->complete && !result->stopped;
+  return {};
 }
 
 Status Trainer::TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress) {
@@ -225,11 +257,12 @@ Status Trainer::CheckTerms() const {
 
 Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& name) {
   Evaluation evaluation;
-  EvaluateSums sums(!dataset.schema().group.empty());
+  EvaluateSums sums(dataset.schema());
   TRESTLE_ASSIGN_OR_RETURN(evaluation.pass, Visit(dataset, name, TIME, sums));
   auto metrics = sums.metrics.Compute(comm_, Stream::kDense);
   if (!metrics.ok()) return Tell(metrics.status());
   evaluation.metrics = *std::move(metrics);
+  TRESTLE_ASSIGN_OR_RETURN(evaluation.slices, sums.slices.Compute(comm_, Stream::kDense));
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "unseen keys"}, sums.keys));
   evaluation.unseen_share =
       sums.keys[0] ? static_cast<double>(sums.keys[1]) / static_cast<double>(sums.keys[0]) : 0;
@@ -260,6 +293,7 @@ Result<PassResult> Trainer::Visit(const Dataset& dataset, const std::string& nam
   if (!visited.ok()) queue.Abandon(visited);
   TRESTLE_RETURN_IF_ERROR(visited);
   pass.stopped = queue.stopped();
+  pass.complete = !queue.stopped();
   TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, (*reader)->ledger(), positives, &pass));
   return pass;
 }
@@ -293,7 +327,7 @@ Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t 
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
   result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2])};
   result->positives = sums[3];
-  return result->stopped ? Status() : Tell(CheckPass(dataset, *result));
+  return result->complete ? Tell(CheckPass(dataset, *result)) : Status();
 }
 
 // A pass is over, so that every rank waits for the header of the next: it brings the failure.
@@ -320,6 +354,14 @@ Status Trainer::CompareDigests() {
     }
   }
   return {};
+}
+
+Status Trainer::BeginCheckpoint() {
+  StepHeader header;
+  header.action = Action::kCheckpoint;
+  header.step = step_;
+  auto begun = client_.Prepare(header, {}, Status());
+  return begun.ok() ? Status() : begun.status();
 }
 
 Status Trainer::Stop() {

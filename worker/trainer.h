@@ -11,6 +11,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,6 +28,7 @@
 #include "worker/input.h"
 #include "worker/metrics.h"
 #include "worker/progress.h"
+#include "worker/slice_metrics.h"
 #include "worker/step_queue.h"
 #include "worker/train.pb.h"
 
@@ -51,6 +53,15 @@ struct StepBoundary {
   const EpochProgress& progress;
 };
 
+// Between two training steps and two passes: `step` training steps are done, nothing of the next
+// one was read, and another pass (an evaluation) may run.
+struct EpochPauses {
+  int64_t every_steps = 0;  // after each training step that it divides; 0: never
+  int64_t last_step = std::numeric_limits<int64_t>::max();  // the epoch ends early after it
+  // On all workers, with one result; false: the epoch ends early.
+  std::function<Result<bool>(int64_t step)> at_pause = {};
+};
+
 struct TrainerOptions {
   int worker = 0;  // index of this worker and number of workers
   int workers = 1;
@@ -64,6 +75,7 @@ struct TrainerOptions {
   std::string
       reject_path;  // gets the rejects of a dataset's first pass; the later ones repeat them
   std::function<bool()> stop_requested;  // polled once a step
+  std::function<bool()> out_of_time;     // polled once a training step: whether to train no more
   int64_t segment = 0;
   int64_t steps_done = 0;  // training steps before the first of this trainer (a resumed run)
   // Called after every training step; may be empty. A failure must be one that all ranks have.
@@ -78,12 +90,15 @@ struct PassResult {
   int64_t positives = 0;      // of them, with label 1
   double loss = 0;            // mean log loss while training, over the steps that were applied
   Ledger ledger;
-  bool stopped = false;  // ended early on request; the ledger is then partial
+  bool complete = true;      // every row was read; else the ledger is partial
+  bool stopped = false;      // incomplete, on request
+  bool out_of_time = false;  // incomplete, for no other reason
 };
 
 struct Evaluation {
   Metrics metrics;
-  double unseen_share = 0;  // of the keys' occurrences: of keys that training never saw
+  std::vector<SlicedColumn> slices;  // of Schema::slices; the first worker's, empty on others
+  double unseen_share = 0;           // of the keys' occurrences: of keys that training never saw
   PassResult pass;
 };
 
@@ -96,9 +111,9 @@ class Trainer {
   Trainer& operator=(const Trainer&) = delete;
 
   // One epoch, or the rest of one that `done` of it was trained before; its ledger is checked
-  // against the dataset unless it was stopped.
+  // against the dataset if it is complete. It pauses first where `done` ends at such a step.
   Result<PassResult> TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs,
-                                const EpochProgress& done = {});
+                                const EpochProgress& done = {}, const EpochPauses& pauses = {});
   Result<Evaluation> Evaluate(const Dataset& dataset, const std::string& name);
   // The pass of an evaluation for other ends: all rows go through the network, in that order, and
   // the visitor sees what came of them. A dataset without a label has rows of any label.
@@ -106,6 +121,9 @@ class Trainer {
                            EvaluationVisitor& visitor);
   // importance.h.
   Result<Importance> MeasureImportance(const Dataset& dataset, const std::string& name);
+  // Between two passes: has dedicated servers call their at_boundary with kCheckpoint. All workers
+  // take their part in that checkpoint next.
+  Status BeginCheckpoint();
   // Tells the servers that nothing more comes. Once, at the end.
   Status Stop();
 
@@ -119,6 +137,9 @@ class Trainer {
   Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
                                                  int64_t segment, int64_t epoch,
                                                  int64_t first_step);
+  // The steps of an epoch up to a pause, or to its end, which the result tells.
+  Status TrainToPause(LaneReader& reader, int64_t epoch, const Ledger& before,
+                      const EpochPauses& pauses, EpochProgress* progress, PassResult* result);
   // The steps of a pass, until the queue ends or any rank fails.
   Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress);
   Status VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassResult* result,
@@ -130,8 +151,7 @@ class Trainer {
   void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
   Status CompareDigests();
   Status CheckTerms() const;
-  // Sums the ledger and the positives over the workers and checks them, unless the pass was
-  // stopped.
+  // Sums the ledger and the positives over the workers and checks them, if the pass is complete.
   Status ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t positives,
                    PassResult* result);
   // Between passes: tells all ranks of a failure that some or all workers have but the servers do

@@ -10,6 +10,7 @@ namespace trestle {
 namespace {
 
 constexpr char kFolderOfRun[] = "checkpoints";
+constexpr char kBest[] = "best";
 
 Status NotFound(const std::string& message) { return {StatusCode::kNotFound, message}; }
 
@@ -54,7 +55,29 @@ Status NoCompleteOne(const std::string& path, const std::string& folder, size_t 
                   "run's");
 }
 
+// `path`: of a run, or of its checkpoints.
+Result<std::string> FindBest(FileSystem& fs, const std::string& path) {
+  TRESTLE_ASSIGN_OR_RETURN(const std::string folder, CheckpointsFolder(fs, path));
+  std::string newest;
+  TRESTLE_ASSIGN_OR_RETURN(const std::string name, BestCheckpoint(fs, folder, &newest));
+  if (newest.empty()) return FindCheckpoint(fs, path);  // tells what is there
+  if (name.empty()) {
+    return NotFound(path + ": " + newest + ", the newest checkpoint, knows of no best one; train " +
+                    "with train.keep_best: true");
+  }
+  return FindCheckpoint(fs, folder + "/" + name);
+}
+
 }  // namespace
+
+Result<std::string> BestCheckpoint(FileSystem& fs, const std::string& folder, std::string* newest) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto found, ListCheckpoints(fs, folder));
+  const FoundCheckpoint* const last = NewestComplete(found);
+  if (last == nullptr) return std::string();
+  *newest = last->name.ToString();
+  TRESTLE_ASSIGN_OR_RETURN(const Manifest manifest, ReadManifest(fs, last->path));
+  return manifest.evaluations().checkpoint();
+}
 
 Result<std::string> CheckpointsFolder(FileSystem& fs, const std::string& path) {
   const std::string folder = WithoutSlashes(path);
@@ -69,8 +92,16 @@ Result<std::string> CheckpointsFolder(FileSystem& fs, const std::string& path) {
   return fs.Exists(inner) ? inner : folder;
 }
 
+std::string CheckpointArgument(const std::string& argument, const std::string& checkpoints) {
+  if (argument.empty()) return checkpoints;
+  return argument == kBest ? checkpoints + "/" + kBest : argument;
+}
+
 Result<std::string> FindCheckpoint(FileSystem& fs, const std::string& path) {
   const std::string given = WithoutSlashes(path);
+  if (std::filesystem::path(given).filename() == kBest && !fs.Exists(given)) {
+    return FindBest(fs, FolderOf(given));
+  }
   if (fs.Exists(given + "/" + kManifestName)) return given;
   if (NamesCheckpoint(given)) {
     const char* what = fs.Exists(given) ? ": incomplete: it has no MANIFEST.json, which is written "

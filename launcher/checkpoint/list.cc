@@ -17,6 +17,7 @@ struct Listed {
   FoundCheckpoint found;
   Manifest manifest;  // if readable()
   std::string state;  // "complete", "finished", "incomplete"; else the error
+  bool best = false;  // of the best evaluation, as the newest one says
   bool readable() const { return found.complete && (state == "complete" || state == "finished"); }
 };
 
@@ -45,7 +46,8 @@ void PrintTable(const std::vector<Listed>& all, std::ostream& out) {
       continue;
     }
     table.Add({name, step, std::to_string(m.cursor().segment()), std::to_string(m.cursor().epoch()),
-               KindText(m), CountText(RowsOf(m)), BytesText(BytesOf(m)), m.digest(), one.state});
+               KindText(m), CountText(RowsOf(m)), BytesText(BytesOf(m)), m.digest(),
+               one.state + (one.best ? ", best" : "")});
   }
   table.Print(out);
 }
@@ -68,6 +70,7 @@ nlohmann::ordered_json ToJson(const Listed& one) {
   json["bytes"] = BytesOf(m);
   json["digest"] = m.digest();
   json["finished"] = m.finished();
+  json["best"] = one.best;
   return json;
 }
 
@@ -84,6 +87,11 @@ Status ListCommand(FileSystem& fs, const std::string& path, bool json, std::ostr
   std::reverse(found.begin(), found.end());
   std::vector<Listed> all;
   for (const FoundCheckpoint& one : found) all.push_back(Examine(fs, one));
+  const auto newest = std::ranges::find_if(all, &Listed::readable);
+  for (Listed& one : all) {
+    one.best =
+        one.readable() && newest->manifest.evaluations().checkpoint() == one.found.name.ToString();
+  }
   if (json) {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     for (const Listed& one : all) list.push_back(ToJson(one));

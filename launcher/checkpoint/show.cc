@@ -4,6 +4,7 @@
 #include "launcher/checkpoint/facts.h"
 #include "launcher/checkpoint/find.h"
 #include "launcher/checkpoint/text.h"
+#include "launcher/evaluation.h"
 #include "ps/checkpoint/manifest.h"
 
 namespace trestle {
@@ -18,7 +19,7 @@ std::string TrainingLine(const Manifest& m) {
   const Cursor& c = m.cursor();
   return std::string("step ") + CountText(c.step()) + "; segment " + std::to_string(c.segment()) +
          ", epoch " + std::to_string(c.epoch()) + " of it, step " + CountText(c.epoch_step()) +
-         " of that" + (m.finished() ? "; all epochs of the segment are done" : "");
+         " of that" + (m.finished() ? "; done" : "");
 }
 
 std::string EpochLine(const Cursor& c) {
@@ -40,6 +41,11 @@ int64_t DenseValues(const Manifest& m) {
   return values;
 }
 
+std::string EvaluationLine(const EvaluationRecord& e) {
+  if (e.best_step() == 0) return "none yet";
+  return BestText(e) + (e.checkpoint().empty() ? "" : ": " + e.checkpoint());
+}
+
 void PrintFacts(const std::string& path, const Manifest& m, std::ostream& out) {
   out << "checkpoint   " << path << "\n"
       << "written by   " << m.program() << ", attempt " << m.attempt() << ", checkpoint "
@@ -48,6 +54,7 @@ void PrintFacts(const std::string& path, const Manifest& m, std::ostream& out) {
       << "digest       " << m.digest() << "\n"
       << "training     " << TrainingLine(m) << "\n"
       << "epoch's rows " << EpochLine(m.cursor()) << "\n"
+      << "best         " << EvaluationLine(m.evaluations()) << "\n"
       << "ran on       " << RunLine(m.run()) << "\n"
       << "libraries    " << m.run().libraries() << "\n"
       << "dense        " << CountText(m.dense_size(), "tensor") << ", "

@@ -8,6 +8,15 @@
 #include "launcher/format.h"
 
 namespace trestle {
+namespace {
+
+// Characters of UTF-8: bytes that go on with one are not counted.
+size_t Width(const std::string& text) {
+  return static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
+}
+
+}  // namespace
 
 std::string CountText(int64_t count) {
   std::string text = std::to_string(count);
@@ -44,12 +53,12 @@ void TextTable::Add(std::vector<std::string> cells) {
 void TextTable::Print(std::ostream& out, const std::string& indent) const {
   std::vector<size_t> widths(alignment_.size(), 0);
   for (const auto& row : rows_) {
-    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], Width(row[c]));
   }
   for (const auto& row : rows_) {
     std::string line = indent;
     for (size_t c = 0; c < row.size(); ++c) {
-      const std::string space(widths[c] - row[c].size(), ' ');
+      const std::string space(widths[c] - Width(row[c]), ' ');
       const bool last = c + 1 == row.size();
       if (alignment_[c] == 'r') line += space;
       line += row[c];

@@ -151,7 +151,7 @@ void FindField(const std::string& name, const std::string& path, const Descripto
 
 std::string Scalar::Shown() const {
   const std::string sign = negative ? "-" : "";
-  return kind == Kind::kString ? "\"" + text + "\"" : sign + text;
+  return sign + (kind == Kind::kString ? "\"" + text + "\"" : text);
 }
 
 std::string ExpectedOf(const FieldDescriptor* field) {
@@ -192,7 +192,7 @@ std::string StoreScalar(const Scalar& scalar, const FieldDescriptor* field, Mess
     case FieldDescriptor::CPPTYPE_ENUM:
       return StoreEnum(scalar, field, message);
     case FieldDescriptor::CPPTYPE_STRING:
-      if (scalar.kind != Scalar::Kind::kString) return Mismatch(scalar, field);
+      if (scalar.kind != Scalar::Kind::kString || scalar.negative) return Mismatch(scalar, field);
       SetOrAdd<std::string>(message, field, &Reflection::SetString, &Reflection::AddString,
                             scalar.text);
       return {};

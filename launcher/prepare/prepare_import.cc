@@ -36,6 +36,9 @@ Status PrepareImport(const LoadedConfig& loaded, const ImportArguments& argument
   TRESTLE_ASSIGN_OR_RETURN(const JobPlan plan, MakeJobPlan(loaded));
   ImportLines lines(stdout, PrintsToTerminal(), Clock::System());
   PrepareOptions options;
+  for (const EvaluationSet& set : loaded.config.eval().set()) {
+    options.more_tests.emplace_back(set.files().begin(), set.files().end());
+  }
   options.memory_bytes = static_cast<int64_t>(arguments.memory);
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.threads = arguments.threads > 0 ? arguments.threads : cores;

@@ -5,6 +5,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -51,16 +52,22 @@ struct Complete {
   Manifest manifest;
 };
 
-// Which complete checkpoints stay: newest ones, every k-th, and what those stand on.
+// Which complete checkpoints stay: newest ones, every k-th, the best that those know of, and what
+// all of these stand on.
 std::set<std::string> Kept(const std::vector<Complete>& complete, const Retention& retention) {
+  std::map<std::string, std::string> bases;
+  for (const Complete& one : complete) bases[one.manifest.name()] = one.manifest.base();
   std::set<std::string> kept;
   const size_t newest = static_cast<size_t>(std::max(retention.keep, 1));
   for (size_t i = 0; i < complete.size(); ++i) {
     const int64_t number = complete[i].manifest.number();
     const bool every = retention.keep_every > 0 && number % retention.keep_every == 0;
     if (i + newest < complete.size() && !every) continue;
-    kept.insert(complete[i].manifest.name());
-    kept.insert(complete[i].manifest.base());
+    for (const std::string& name :
+         {complete[i].manifest.name(), complete[i].manifest.evaluations().checkpoint()}) {
+      kept.insert(name);
+      kept.insert(bases[name]);
+    }
   }
   return kept;
 }

@@ -54,8 +54,9 @@ Result<int64_t> FirstAttempt(FileSystem& fs, const std::string& folder);
 Status RemoveCheckpoint(FileSystem& fs, const std::string& path);
 
 // Removes complete checkpoints that `retention` does not keep, and incomplete ones of attempts up
-// to `attempt`, the caller's: it must have none in flight. The newest complete one, and the base of
-// every delta that is kept, always stay. Call it only after a new one is complete.
+// to `attempt`, the caller's: it must have none in flight. The newest complete one always stays,
+// and so does what a kept one names: its base, and the checkpoint of the best evaluation with that
+// one's base. Call it only after a new one is complete.
 Status RemoveOldCheckpoints(FileSystem& fs, const std::string& folder, const Retention& retention,
                             int64_t attempt);
 

@@ -55,6 +55,7 @@ void AddPart(const Manifest& part, bool leaders, Manifest* all) {
 
 struct CheckpointWriter::InFlight {
   Clock::Duration begun{};
+  bool best = false;  // of the best evaluation so far
   Manifest manifest;  // what is known already
   std::unique_ptr<RankFiles> files;
   Status failure;  // to begin; there are no files then
@@ -110,6 +111,24 @@ Result<std::optional<CheckpointReport>> CheckpointWriter::AtBoundary(const Agree
   return report;
 }
 
+void CheckpointWriter::SetEvaluations(EvaluationRecord record) {
+  record.set_checkpoint(evaluations().checkpoint());
+  record.set_digest(evaluations().digest());
+  *options_.facts.mutable_evaluations() = std::move(record);
+}
+
+Result<std::optional<CheckpointReport>> CheckpointWriter::KeepBest(const Cursor& cursor) {
+  std::optional<CheckpointReport> report;
+  if (in_flight_ && in_flight_->manifest.cursor().step() != cursor.step()) {
+    TRESTLE_ASSIGN_OR_RETURN(report, Complete());
+  }
+  if (!in_flight_) Begin(cursor, false);
+  in_flight_->best = true;
+  // One that fell due at this step was begun before the evaluation.
+  if (leads()) *in_flight_->manifest.mutable_evaluations() = evaluations();
+  return report;
+}
+
 void CheckpointWriter::Begin(const Cursor& cursor, bool finished) {
   // What makes it due goes before it counts as begun: a vote in between asks for this one, not for
   // one more.
@@ -148,6 +167,9 @@ Status CheckpointWriter::StartWriting(uint32_t number, InFlight* flight) {
   if (leads()) {
     // An epoch that closes while this is written is not in it: its cursor stands before.
     *flight->manifest.mutable_ledger() = options_.facts.ledger();
+    if (options_.facts.has_evaluations()) {
+      *flight->manifest.mutable_evaluations() = evaluations();
+    }
     dense = CopyDense(*backend_, &flight->manifest);
   }
   flight->files =
@@ -162,6 +184,7 @@ Result<CheckpointReport> CheckpointWriter::Complete() {
   report.name = flight->manifest.name();
   report.step = flight->manifest.cursor().step();
   report.full = flight->manifest.base().empty();
+  report.best = flight->best;
   report.failure = MakeComplete(flight.get(), &report);
   if (BreaksTheJob(report.failure)) return report.failure;
   report.seconds = Seconds(clock_.Now() - flight->begun);
@@ -241,6 +264,8 @@ Status CheckpointWriter::WriteManifestOfAll(const std::vector<RankPart>& parts,
   all.set_dense_digest(mine.dense_digest());
   *all.mutable_dense() = mine.dense();
   *all.mutable_ledger() = mine.ledger();
+  all.clear_evaluations();
+  if (mine.has_evaluations()) *all.mutable_evaluations() = mine.evaluations();
   all.set_base(mine.base());
   all.set_base_step(mine.base_step());
   if (!mine.base().empty()) {
@@ -254,6 +279,10 @@ Status CheckpointWriter::WriteManifestOfAll(const std::vector<RankPart>& parts,
   }
   all.set_digest(ModelDigest(all));
   report->digest = all.digest();
+  if (report->best) {
+    all.mutable_evaluations()->set_checkpoint(all.name());
+    all.mutable_evaluations()->set_digest(all.digest());
+  }
   for (const FileEntry& file : all.files()) {
     report->bytes += file.bytes();
     report->rows += file.rows();
@@ -264,6 +293,10 @@ Status CheckpointWriter::WriteManifestOfAll(const std::vector<RankPart>& parts,
   TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(folder));
   TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(options_.folder));
   TRESTLE_RETURN_IF_ERROR(WriteManifest(fs_, folder, all));
+  if (report->best) {
+    options_.facts.mutable_evaluations()->set_checkpoint(all.name());
+    options_.facts.mutable_evaluations()->set_digest(all.digest());
+  }
   newest_ = std::move(all);
   return {};
 }
@@ -274,6 +307,7 @@ Status CheckpointWriter::Restate(const Cursor& cursor, bool finished) {
   if (cursor.epoch() != newest_->cursor().epoch()) *newest_->mutable_cursor() = cursor;
   newest_->set_finished(finished);
   *newest_->mutable_ledger() = options_.facts.ledger();
+  if (options_.facts.has_evaluations()) *newest_->mutable_evaluations() = evaluations();
   return WriteManifest(fs_, options_.folder + "/" + newest_->name(), *newest_);
 }
 

@@ -4,12 +4,16 @@
 // disk, which every header tells, the ranks meet at a later boundary and the leader writes the
 // MANIFEST. One checkpoint is in flight at a time; one that falls due meanwhile begins after it.
 //
+// The checkpoint of the best evaluation is taken between two steps (KeepBest); every manifest names
+// it, and retention keeps what they name.
+//
 // A checkpoint that cannot be written (a full disk, no memory) fails alone: all ranks agree on it,
-// what is half written is removed, training goes on.
+// what is half written is removed, training goes on. If it was the best one's, the best before it
+// stays.
 //
 // Thread safety: Votes and Request by any thread; the rest by the main thread.
-// Collective: AtBoundary and Finish by all ranks, at the same steps. Errors: only what breaks the
-// job (kPeerFailed, kDeadlineExceeded); a failed checkpoint is told in the report.
+// Collective: AtBoundary, KeepBest and Finish by all ranks, at the same steps. Errors: only what
+// breaks the job (kPeerFailed, kDeadlineExceeded); a failed checkpoint is told in the report.
 #pragma once
 
 #include <atomic>
@@ -47,6 +51,7 @@ struct CheckpointReport {
   std::string name;
   int64_t step = 0;
   bool full = true;
+  bool best = false;                // of the best evaluation
   int64_t rows = 0;                 // written, by all
   int64_t bytes = 0;                // of all files
   double seconds = 0;               // from the mark to the MANIFEST
@@ -85,10 +90,19 @@ class CheckpointWriter {
   // An epoch was closed: for checkpoints that begin from now on. The leader's.
   void AddLedgerEntry(const LedgerEntry& entry) { *options_.facts.add_ledger() = entry; }
 
+  // What the evaluations have come to: for checkpoints that begin from now on. Its `checkpoint` and
+  // `digest` are the writer's to know. The leader's.
+  void SetEvaluations(EvaluationRecord record);
+  const EvaluationRecord& evaluations() const { return options_.facts.evaluations(); }
+
   // After the step of `header`. `cursor` on workers: sums that the trainer has for this worker
   // alone (positives, rows read and rejected, ledger hash) are added up, the rest is the leader's.
   Result<std::optional<CheckpointReport>> AtBoundary(const AgreedHeader& header,
                                                      const Cursor& cursor);
+  // Between two passes, after the evaluation at `cursor`: it is the best so far, so a checkpoint of
+  // this step is taken, unless one was begun just now, and stays until a better one is complete.
+  // Waits for one in flight of an earlier step, and returns what came of it.
+  Result<std::optional<CheckpointReport>> KeepBest(const Cursor& cursor);
   // Waits for the one in flight, if any.
   Result<std::optional<CheckpointReport>> Drain();
   // After training, and after Drain: makes sure that the newest checkpoint stands at `cursor` with

@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 TEST(CheckpointText, CountsBytesAndTables) {
@@ -85,6 +86,33 @@ TEST_F(CheckpointCommands, ListIsNewestFirstAndTellsWhatIsBroken) {
   EXPECT_THAT(broken, ContainsRegex("^step-00000020.1 +20 .*MANIFEST.json: "));
   EXPECT_THAT(full, ContainsRegex("^step-00000010.1 +10 +0 +1 +full +350 +[0-9.]+ kB +[0-9a-f]+ +"
                                   "complete$"));
+}
+
+TEST_F(CheckpointCommands, ListAndShowTellWhichIsTheBest) {
+  Manifest newest = ReadManifest(fs_, Path("step-00000015.2")).value();
+  EvaluationRecord& record = *newest.mutable_evaluations();
+  record.set_metric("AUC of test");
+  record.set_step(15);
+  record.set_best_step(10);
+  record.set_best_value(0.75);
+  record.set_since_best(1);
+  record.set_checkpoint("step-00000010.1");
+  ASSERT_TRUE(WriteManifest(fs_, Path("step-00000015.2"), newest).ok());
+  ASSERT_TRUE(ListCommand(fs_, Run(), false, out_).ok());
+  EXPECT_THAT(out_.str(), ContainsRegex("step-00000010.1 [^\n]* complete, best\n"));
+  EXPECT_THAT(out_.str(), Not(ContainsRegex("step-00000015.2 [^\n]* best\n")));
+  out_.str("");
+  ASSERT_TRUE(ListCommand(fs_, Folder(), true, out_).ok());
+  const auto list = nlohmann::json::parse(out_.str());
+  EXPECT_EQ(list.front()["best"], false);
+  EXPECT_EQ(list.back()["best"], true);
+  out_.str("");
+  ASSERT_TRUE(ShowCommand(fs_, Run(), ShowWhat::kFacts, out_).ok());
+  EXPECT_THAT(out_.str(), HasSubstr("best         step 10, AUC of test 0.750000 (1 evaluation "
+                                    "since): step-00000010.1\n"));
+  out_.str("");
+  ASSERT_TRUE(DigestCommand(fs_, Run() + "/best", out_).ok());
+  EXPECT_THAT(out_.str(), HasSubstr(ReadManifest(fs_, Path("step-00000010.1")).value().digest()));
 }
 
 TEST_F(CheckpointCommands, ListForMachines) {

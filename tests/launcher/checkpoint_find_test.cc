@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "launcher/checkpoint/find.h"
+#include "ps/checkpoint/manifest.h"
 #include "ps/checkpoint/store_filesystem.h"
 #include "tests/support/temp_dir.h"
 
@@ -50,6 +51,32 @@ TEST_F(FindCheckpointTest, TheNewestIsTheLastStepOfTheLastAttemptThatIsComplete)
   Add("step-00000020.2", true);
   Add("step-00000040.2", false);
   EXPECT_EQ(Find(dir_.Join("run")).value(), Folder() + "/step-00000020.2");
+}
+
+TEST_F(FindCheckpointTest, TheBestIsTheOneThatTheNewestKnowsOf) {
+  const auto add = [&](const std::string& name, const std::string& best) {
+    Manifest manifest;
+    manifest.set_format(kCheckpointFormat);
+    manifest.set_name(name);
+    if (!best.empty()) manifest.mutable_evaluations()->set_checkpoint(best);
+    dir_.Write("run/checkpoints/" + name + "/MANIFEST.json", ManifestText(manifest));
+  };
+  add("step-00000010.1", "");
+  EXPECT_THAT(Find(dir_.Join("run/best")).status().ToString(),
+              HasSubstr("step-00000010.1, the newest checkpoint, knows of no best one"));
+  add("step-00000020.1", "step-00000020.1");
+  add("step-00000030.1", "step-00000020.1");
+  for (const std::string& path : {dir_.Join("run/best"), dir_.Join("run/best/"), Folder() + "/best",
+                                  CheckpointArgument("best", Folder())}) {
+    const auto found = Find(path);
+    ASSERT_TRUE(found.ok()) << found.status().ToString();
+    EXPECT_EQ(*found, Folder() + "/step-00000020.1");
+  }
+  add("step-00000040.1", "step-00000035.1");
+  EXPECT_THAT(Find(dir_.Join("run/best")).status().ToString(),
+              HasSubstr("step-00000035.1: no such checkpoint"));
+  EXPECT_EQ(CheckpointArgument("", Folder()), Folder());
+  EXPECT_EQ(CheckpointArgument("x/best", Folder()), "x/best");
 }
 
 TEST_F(FindCheckpointTest, ErrorsTellWhatIsThere) {

@@ -113,7 +113,8 @@ TEST(LoadConfig, MissingFileIsNotFound) {
 TEST(ConfigErrors, UnknownFieldHasItsPlaceTheNearestNameAndTheKnownOnes) {
   EXPECT_EQ(ErrorsOf(std::string(kLeast) + "\ntrain {\n   epoch: 3\n}"),
             "c.textproto:3:4: unknown field \"epoch\" in train; did you mean \"epochs\"? Fields of "
-            "train: epochs, seed, on_bad_step, log_every_s");
+            "train: epochs, seed, on_bad_step, eval_every_steps, patience, keep_best, max_steps, "
+            "max_minutes, log_every_s");
 }
 
 TEST(ConfigErrors, UnknownFieldFarFromAnyNameLists) {
@@ -287,7 +288,7 @@ TEST(Override, MistakesNameTheSetting) {
                              "data.order=TIM", "train.epochs.x=3", "batch.rows=3 4",
                              "data.train[0]=x", "tables[x]=4", ".=3", "train=3"}),
             R"(--set batch.rows: expected PATH=VALUE
---set bach.rows=3: unknown field "bach" in the config; did you mean "batch"? Fields of the config: data, features, model, optimizer, batch, train, checkpoint, cluster, tables
+--set bach.rows=3: unknown field "bach" in the config; did you mean "batch"? Fields of the config: data, features, model, optimizer, batch, train, checkpoint, cluster, tables, eval
 --set batch.rows=many: batch.rows: expected an integer, found many
 --set batch.lanes=0: batch.lanes: 0 is out of range; allowed: 1 to 4096
 --set tables.dim=3: tables is a list: say which of it, tables[NAME]

@@ -32,7 +32,7 @@ std::vector<std::string> Names(const std::string& folder) {
 
 // A folder with one file, with a manifest or without.
 void MakeCheckpoint(const TempDir& dir, const CheckpointName& name, int64_t number, bool complete,
-                    const std::string& base = "") {
+                    const std::string& base = "", const std::string& best = "") {
   dir.Write(name.ToString() + "/embedding/t-00000-of-00001.arrow", "rows");
   if (!complete) return;
   Manifest manifest;
@@ -40,6 +40,7 @@ void MakeCheckpoint(const TempDir& dir, const CheckpointName& name, int64_t numb
   manifest.set_name(name.ToString());
   manifest.set_number(number);
   manifest.set_base(base);
+  if (!best.empty()) manifest.mutable_evaluations()->set_checkpoint(best);
   dir.Write(name.ToString() + "/" + kManifestName, ManifestText(manifest));
 }
 
@@ -201,6 +202,26 @@ TEST(RemoveOldCheckpoints, KeepsNewestAndEveryKthAndBases) {
   EXPECT_THAT(Names(dir.path()),
               ElementsAre("step-00000040.1", "step-00000050.1", "step-00000080.1",
                           "step-00000100.1", "step-00000110.1"));
+}
+
+// The best one that any kept one knows of, so that a run resumed there has it still.
+TEST(RemoveOldCheckpoints, KeepsTheBestOfEveryKeptOneAndItsBase) {
+  TempDir dir;
+  const std::string first = CheckpointName{10, 1}.ToString();
+  const std::string second = CheckpointName{30, 1}.ToString();
+  const std::string third = CheckpointName{50, 1}.ToString();
+  MakeCheckpoint(dir, {10, 1}, 1, true, "", first);
+  MakeCheckpoint(dir, {20, 1}, 2, true, "", first);
+  MakeCheckpoint(dir, {30, 1}, 3, true, CheckpointName{20, 1}.ToString(), second);
+  MakeCheckpoint(dir, {40, 1}, 4, true, "", second);
+  MakeCheckpoint(dir, {50, 1}, 5, true, "", third);
+  MakeCheckpoint(dir, {60, 1}, 6, true, "", third);
+  ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {3, 0}, 1).ok());
+  EXPECT_THAT(Names(dir.path()),
+              ElementsAre("step-00000020.1", "step-00000030.1", "step-00000040.1",
+                          "step-00000050.1", "step-00000060.1"));
+  ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {1, 0}, 1).ok());
+  EXPECT_THAT(Names(dir.path()), ElementsAre("step-00000050.1", "step-00000060.1"));
 }
 
 TEST(RemoveOldCheckpoints, TheNewestStaysWhateverIsAskedFor) {

@@ -246,6 +246,50 @@ TEST_F(CheckpointWriterTest, RetentionKeepsWhatDeltasStandOn) {
 }
 
 // Training ends where a checkpoint stands: its manifest alone is written again.
+// Evaluations after step 4, at which a checkpoint was begun, and after step 7, at which none was:
+// each was the best so far. With `fails` the second one's checkpoint can not be written.
+void KeepBestAt4And7(bool fails, CheckpointJob* job) {
+  const int leader = RolesOf(job->shape).workers.front().value;
+  job->policy.retention.keep = 1;
+  if (fails) job->no_memory_at = 7;
+  job->after = [leader](const AtStep& at) {
+    CheckpointJob::Settle(at);
+    if (at.step != 4 && at.step != 7) return;
+    EvaluationRecord record;
+    record.set_step(at.step);
+    record.set_best_step(at.step);
+    record.set_checkpoint("not the caller's to say");
+    if (at.rank == leader) at.writer.SetEvaluations(record);
+    const auto before = at.writer.KeepBest(CursorAt(at.step, at.rank));
+    ASSERT_TRUE(before.ok()) << before.status().ToString();
+    EXPECT_FALSE(at.step == 4 && before->has_value()) << "there was none before";
+    CheckpointJob::Settle(at);
+  };
+}
+
+TEST_F(CheckpointWriterTest, TheBestStaysWithWhatRetentionKeepsAndEveryManifestNamesIt) {
+  for (const JobShape& shape : kShapes) {
+    for (const bool fails : {false, true}) {
+      SCOPED_TRACE(Text(shape) + (fails ? ", the second fails" : ""));
+      CheckpointJob job = Job(shape, 4, 12);
+      KeepBestAt4And7(fails, &job);
+      const CheckpointOutcome outcome = RunCheckpointJob(job);
+      for (const Status& status : outcome.statuses) EXPECT_TRUE(status.ok()) << status.ToString();
+      const std::string best = CheckpointName{fails ? 4 : 7, 1}.ToString();
+      const std::string path = std::string(kFolder) + "/" + best;
+      const std::string last = std::string(kFolder) + "/" + CheckpointName{12, 1}.ToString();
+      EXPECT_THAT(CompleteOnes(), ElementsAre(path, last));
+      for (const std::string& one : {path, last}) {
+        EXPECT_EQ(ManifestOf(one).evaluations().checkpoint(), best);
+        EXPECT_EQ(ManifestOf(one).evaluations().digest(), ManifestOf(path).digest());
+      }
+      EXPECT_EQ(ManifestOf(last).evaluations().best_step(), 7);
+      EXPECT_EQ(ManifestOf(path).evaluations().best_step(), fails ? 4 : 7)
+          << "of step 4 itself, although its checkpoint was begun before the evaluation";
+    }
+  }
+}
+
 TEST_F(CheckpointWriterTest, FinishAtTheStepOfTheNewestStatesItsEndOnly) {
   for (const JobShape& shape : kShapes) {
     SCOPED_TRACE(Text(shape));

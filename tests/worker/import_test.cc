@@ -41,6 +41,26 @@ std::string Packed(arrow::Compression::type kind, const std::string& text) {
   return packed;
 }
 
+// A column that is no feature, and files beside data.test.
+TEST_F(ImportTest, SlicesAndOtherEvaluationSetsAreImportedToo) {
+  dir_.Write("in/a.csv", "clk,user,city\n1,42,Berlin\n0,7,\n");
+  dir_.Write("new/b.csv", "clk,user,city\n1,8,9\n0,9,K\xc3\xb6ln\n0,9,9\n");
+  Configure(R"(label: "clk" order: TIME)", R"(id { columns: "user" })");
+  schema_.slices = {"city", "user"};
+  PrepareOptions options;
+  options.more_tests = {{dir_.Join("new/*")}, {dir_.Join("new/*.csv")}};
+  const auto input = PrepareInput(schema_, data_, options, FileSystem::Local());
+  ASSERT_TRUE(input.ok()) << input.status().ToString();
+  EXPECT_THAT(input->test, IsEmpty());
+  EXPECT_EQ(input->parts.size(), 2u) << "the two sets have the same file";
+  ASSERT_EQ(input->more_tests.size(), 2u);
+  EXPECT_EQ(input->more_tests[0], input->more_tests[1]);
+  const LaneRows rows = Rows(input->more_tests[0]);
+  EXPECT_THAT(rows.slices[0], ElementsAre("9", "K\xc3\xb6ln", "9"));
+  EXPECT_THAT(rows.slices[1], ElementsAre("8", "9", "9"));
+  EXPECT_THAT(Rows(input->train).slices[0], ElementsAre("Berlin", kMissingText));
+}
+
 TEST_F(ImportTest, RowsOfACsvArriveAsTheyAre) {
   dir_.Write("in/a.csv",
              "price,clk,user,city,seen,when\n"

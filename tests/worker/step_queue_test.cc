@@ -150,6 +150,39 @@ TEST(StepQueue, StepsComeInOrderAndTheLastHeaderClosesThePass) {
   EXPECT_EQ(calls[5].lanes, 0u);
 }
 
+// An evaluation may run between the two: nothing is read ahead of it, and nothing is lost.
+TEST(StepQueue, ABoundedPassReadsNothingBeyondItAndAnotherGoesOn) {
+  FakeClient client;
+  FakeReader reader(5);
+  Status end;
+  {
+    StepQueue queue(client, reader, {Action::kTrain, 11, 0, {}, {}, {}, /*last_step=*/12});
+    EXPECT_EQ(Drain(queue, &end), Numbers(11, 12));
+    EXPECT_FALSE(queue.stopped());
+  }
+  EXPECT_EQ(reader.ledger().read, 2 * kRowsOfStep);
+  EXPECT_EQ(client.calls().back().header.action, Action::kEndPass);
+  StepQueue queue(client, reader, {Action::kTrain, 13, 0, {}, {}, {}, /*last_step=*/99});
+  EXPECT_EQ(Drain(queue, &end), Numbers(13, 15));
+  EXPECT_EQ(reader.ledger().read, 5 * kRowsOfStep);
+  EXPECT_EQ(client.calls().size(), 7u);
+}
+
+TEST(StepQueue, OutOfTimeEndsThePassAfterTheStepThatSaysSo) {
+  FakeClient client;
+  client.others = [](AgreedHeader* header) {
+    header->out_of_time = header->step == 2;
+    return Status();
+  };
+  FakeReader reader(5);
+  StepQueue queue(client, reader, {Action::kTrain, 1, 0, {}});
+  Status end;
+  EXPECT_EQ(Drain(queue, &end), Numbers(1, 2));
+  EXPECT_TRUE(end.ok());
+  EXPECT_TRUE(queue.out_of_time());
+  EXPECT_FALSE(queue.stopped());
+}
+
 TEST(StepQueue, TheEndIsReturnedAgainAndAgain) {
   FakeClient client;
   FakeReader reader(1);

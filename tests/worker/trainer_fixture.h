@@ -156,7 +156,8 @@ class TrainingJob {
   };
   int full_table_rank = -1;  // whose tables refuse pull number full_table_pull
   int full_table_pull = 0;
-  std::function<void(Node&)> prepare = [](Node&) {};  // every rank's, before the first step
+  std::function<void(Node&)> prepare = [](Node&) {};       // every rank's, before the first step
+  std::function<Status(const AgreedHeader&)> at_boundary;  // dedicated servers', if any
   // What a worker does between its start and Stop.
   std::function<Status(Trainer&, RankState&, Outcome*)> drive;
 
@@ -257,6 +258,7 @@ class TrainingJob {
     NodeOptions node;
     node.roles = roles;
     node.fail_bad_steps = on_bad_step == Train::STOP;
+    node.at_boundary = at_boundary;
     for (const TableColumn& column : schema.tables) {
       auto spec = MakeTableSpec(
           Parse<Table>("name: \"" + column.name + "\" dim: " + std::to_string(column.dim) +

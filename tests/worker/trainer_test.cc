@@ -328,6 +328,119 @@ TEST(Trainer, AStopRequestOfOneRankEndsThePassOnAllOfThem) {
   }
 }
 
+// What a worker does at each pause; the last rank's steps of them.
+EpochPauses EvaluateEvery4(Trainer& trainer, TrainingJob::RankState& state, int ranks,
+                           std::vector<int64_t>* steps) {
+  EpochPauses pauses;
+  pauses.every_steps = 4;
+  pauses.at_pause = [&trainer, &state, ranks, steps](int64_t step) -> Result<bool> {
+    if (state.rank == ranks - 1) steps->push_back(step);
+    TRESTLE_RETURN_IF_ERROR(trainer.Evaluate(state.test, "test").status());
+    TRESTLE_RETURN_IF_ERROR(trainer.BeginCheckpoint());
+    return true;
+  };
+  return pauses;
+}
+
+Status TrainOnce(Trainer& trainer, TrainingJob::RankState& state, TrainingJob::Outcome* outcome,
+                 const EpochProgress& done, const EpochPauses& pauses) {
+  TRESTLE_ASSIGN_OR_RETURN(PassResult pass, trainer.TrainEpoch(state.train, 0, 1, done, pauses));
+  outcome->passes.push_back(pass);
+  TRESTLE_ASSIGN_OR_RETURN(Evaluation evaluation, trainer.Evaluate(state.test, "test"));
+  outcome->evaluations.push_back(evaluation);
+  return {};
+}
+
+TEST(Trainer, AnEpochThatPausesForEvaluationsEndsWithTheSameBits) {
+  TrainingJob job;
+  job.schema.slices = {"y"};
+  job.drive = [](Trainer& trainer, TrainingJob::RankState& state, TrainingJob::Outcome* outcome) {
+    return TrainOnce(trainer, state, outcome, {}, {});
+  };
+  const auto reference = job.Run({1, 0, 1});
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    std::vector<int64_t> steps;
+    std::atomic<int> served{0};  // by dedicated servers
+    job.at_boundary = [&](const AgreedHeader& header) {
+      served += header.action == Action::kCheckpoint && header.step % 4 == 0;
+      return Status();
+    };
+    job.drive = [&](Trainer& trainer, TrainingJob::RankState& state,
+                    TrainingJob::Outcome* outcome) {
+      return TrainOnce(trainer, state, outcome, {},
+                       EvaluateEvery4(trainer, state, shape.ranks, &steps));
+    };
+    const auto outcome = job.Run(shape);
+    ExpectAllOk(outcome);
+    ExpectSame(outcome, reference);
+    EXPECT_EQ(steps, (std::vector<int64_t>{4, 8}));
+    EXPECT_EQ(served, 2 * shape.servers);
+    const std::vector<Slice>& slices = outcome.evaluations[0].slices[0].slices;
+    ASSERT_EQ(slices.size(), 2u) << "values of the label";
+    for (size_t s = 0; s < slices.size(); ++s) {
+      EXPECT_EQ(slices[s].value, reference.evaluations[0].slices[0].slices[s].value);
+      EXPECT_EQ(slices[s].rows, reference.evaluations[0].slices[0].slices[s].rows);
+      EXPECT_EQ(slices[s].log_loss, reference.evaluations[0].slices[0].slices[s].log_loss);
+    }
+  }
+}
+
+// Ended at a pause, whose evaluation is the first thing that the rest of the epoch does.
+TEST(Trainer, AnEpochEndsEarlyAtItsLastStepAndGoesOnWithThePauseThere) {
+  TrainingJob job;
+  job.drive = [](Trainer& trainer, TrainingJob::RankState& state, TrainingJob::Outcome* outcome) {
+    return TrainOnce(trainer, state, outcome, {}, {});
+  };
+  const auto reference = job.Run({1, 0, 1});
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    std::vector<int64_t> steps;
+    std::vector<EpochProgress> at_8(static_cast<size_t>(shape.ranks));
+    job.options = [&](int rank, TrainerOptions* o) {
+      o->at_boundary = [&at_8, rank](const StepBoundary& boundary) {
+        if (boundary.header.step == 8) at_8[static_cast<size_t>(rank)] = boundary.progress;
+        return Status();
+      };
+    };
+    job.drive = [&](Trainer& trainer, TrainingJob::RankState& state,
+                    TrainingJob::Outcome* outcome) -> Status {
+      EpochPauses pauses = EvaluateEvery4(trainer, state, shape.ranks, &steps);
+      pauses.last_step = 8;
+      TRESTLE_ASSIGN_OR_RETURN(const PassResult pass,
+                               trainer.TrainEpoch(state.train, 0, 1, {}, pauses));
+      EXPECT_FALSE(pass.complete || pass.stopped || pass.out_of_time);
+      EXPECT_EQ(pass.steps, 8);
+      return TrainOnce(trainer, state, outcome, at_8[static_cast<size_t>(state.rank)],
+                       EvaluateEvery4(trainer, state, shape.ranks, &steps));
+    };
+    const auto outcome = job.Run(shape);
+    ExpectAllOk(outcome);
+    ExpectSame(outcome, reference);
+    EXPECT_EQ(steps, (std::vector<int64_t>{4, 8}));
+  }
+}
+
+TEST(Trainer, TimeThatIsOverOnOneRankEndsThePassOnAllOfThem) {
+  for (const JobShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    TrainingJob job;
+    std::atomic<int> asked{0};
+    job.options = [&](int rank, TrainerOptions* o) {
+      if (rank == shape.ranks - 1) o->out_of_time = [&] { return ++asked >= 3; };
+    };
+    job.drive = [](Trainer& trainer, TrainingJob::RankState& state,
+                   TrainingJob::Outcome*) -> Status {
+      TRESTLE_ASSIGN_OR_RETURN(PassResult pass, trainer.TrainEpoch(state.train, 0, 1));
+      EXPECT_TRUE(pass.out_of_time);
+      EXPECT_FALSE(pass.stopped || pass.complete);
+      EXPECT_EQ(pass.steps, 3);
+      return trainer.Evaluate(state.test, "test").status();  // which it does not end
+    };
+    ExpectAllOk(job.Run(shape));
+  }
+}
+
 TEST(Trainer, AStopRequestDuringAnEvaluationEndsItWithoutAnError) {
   for (const JobShape& shape : kShapes) {
     SCOPED_TRACE(Name(shape));

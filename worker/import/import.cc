@@ -18,10 +18,11 @@
 namespace trestle {
 namespace {
 
-// One of data.train and data.test.
+// data.train, data.test, or another evaluation set.
 struct InputSet {
   bool test = false;
-  std::vector<std::string> patterns;
+  int more = -1;  // index in more_tests
+  Patterns patterns;
   std::vector<Source> sources;
   bool blocks = true;  // as they are
 };
@@ -70,6 +71,17 @@ void Look(const Data& data, InputSet* set, InputProblems* problems) {
   }
 }
 
+// Where the files of the set go; held-out rows are data.test's.
+Patterns& PlaceOf(const InputSet& set, bool test, PreparedInput* input) {
+  if (set.more >= 0) return input->more_tests[static_cast<size_t>(set.more)];
+  return test ? input->test : input->train;
+}
+
+std::string NameOf(const InputSet& set) {
+  if (set.more >= 0) return "eval.set";
+  return set.test ? "data.test" : "data.train";
+}
+
 std::string Gigabytes(int64_t bytes) {
   char text[32];
   const bool large = bytes >= 1'000'000'000;
@@ -82,7 +94,9 @@ class Preparer {
  public:
   Preparer(const ImportSettings& settings, const Data& data, const PrepareOptions& options,
            FileSystem& fs)
-      : settings_(settings), data_(data), options_(options), fs_(fs), pool_(options.threads) {}
+      : settings_(settings), data_(data), options_(options), fs_(fs), pool_(options.threads) {
+    input_.more_tests.resize(options.more_tests.size());
+  }
 
   Result<PreparedInput> Run(const std::vector<InputSet>& sets) {
     TRESTLE_RETURN_IF_ERROR(fs_.MakeDirectories(data_.cache()));
@@ -97,7 +111,7 @@ class Preparer {
       TRESTLE_RETURN_IF_ERROR(Use(set));
     }
     for (const InputSet& set : sets) {
-      if (set.blocks) (set.test ? input_.test : input_.train) = set.patterns;
+      if (set.blocks) PlaceOf(set, set.test, &input_) = set.patterns;
     }
     TRESTLE_ASSIGN_OR_RETURN(input_.in_use, UseCache(fs_, data_.cache()));
     return std::move(input_);
@@ -222,17 +236,17 @@ class Preparer {
     std::vector<Source> missing;
     std::vector<CachePart> parts = PartsOf(set, &missing);
     if (!InOrder(set, parts, missing)) {
-      Say("the files of data." + std::string(set.test ? "test" : "train") +
+      Say("the files of " + NameOf(set) +
           " are in another order than the cache, or more rows are to be held out; with order TIME "
           "all are imported again");
       Drop(parts);
       parts.clear();
       missing = set.sources;
     }
-    for (const CachePart& part : parts) Take(part);
+    for (const CachePart& part : parts) Take(set, part);
     if (missing.empty()) return {};
     TRESTLE_ASSIGN_OR_RETURN(const CachePart part, Import(set, std::move(missing)));
-    Take(part);
+    Take(set, part);
     ++input_.imported;
     return {};
   }
@@ -271,18 +285,20 @@ class Preparer {
     return part;
   }
 
-  void Take(const CachePart& part) {
+  void Take(const InputSet& set, const CachePart& part) {
     for (const CacheFile& file : part.files()) {
-      auto& files = part.test() || file.holdout() ? input_.test : input_.train;
+      Patterns& files = PlaceOf(set, part.test() || file.holdout(), &input_);
       files.push_back(Literal(PartFolder(data_.cache(), part.number()) + "/" + file.name()));
     }
-    input_.parts.push_back(part);
+    const bool known =  // two sets may have one file
+        std::any_of(input_.parts.begin(), input_.parts.end(),
+                    [&](const CachePart& other) { return other.number() == part.number(); });
+    if (!known) input_.parts.push_back(part);
   }
 
   // Nothing of what a prediction reads, which the config does not name.
   std::string OfSet(const InputSet& set) const {
-    if (options_.keep_refused) return "";
-    return set.test ? " of data.test" : " of data.train";
+    return options_.keep_refused ? "" : " of " + NameOf(set);
   }
 
   void Say(const std::string& text) const {
@@ -307,10 +323,14 @@ struct LookedAt {
       settings->set_keep_refused(options.keep_refused);
     }
     if (options.train || data.holdout() > 0) {
-      sets.push_back({false, {data.train().begin(), data.train().end()}, {}, true});
+      sets.push_back({false, -1, {data.train().begin(), data.train().end()}, {}, true});
     }
-    if (data.test_size() > 0)
-      sets.push_back({true, {data.test().begin(), data.test().end()}, {}, true});
+    if (data.test_size() > 0) {
+      sets.push_back({true, -1, {data.test().begin(), data.test().end()}, {}, true});
+    }
+    for (size_t i = 0; i < options.more_tests.size(); ++i) {
+      sets.push_back({true, static_cast<int>(i), options.more_tests[i], {}, true});
+    }
     for (InputSet& set : sets) {
       Look(data, &set, &problems);
       set.blocks = set.blocks && !(settings.ok() && NeedsImport(*settings));
@@ -371,7 +391,8 @@ Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
     return Preparer(*looked.settings, data, options, fs).Run(looked.sets);
   }
   PreparedInput input;  // whoever opens them tells what is wrong with them, and with their columns
-  for (const InputSet& set : looked.sets) (set.test ? input.test : input.train) = set.patterns;
+  input.more_tests.resize(options.more_tests.size());
+  for (const InputSet& set : looked.sets) PlaceOf(set, set.test, &input) = set.patterns;
   return input;
 }
 
@@ -385,10 +406,11 @@ std::string Join(const google::protobuf::RepeatedPtrField<std::string>& patterns
 
 // A set that is named must have rows.
 Status CheckRows(const PreparedInput& input, const Data& data, const std::string& first_reject) {
-  const bool imports[2] = {std::any_of(input.parts.begin(), input.parts.end(),
-                                       [](const CachePart& part) { return !part.test(); }),
-                           std::any_of(input.parts.begin(), input.parts.end(),
-                                       [](const CachePart& part) { return part.test(); })};
+  const bool imports[2] = {
+      std::any_of(input.parts.begin(), input.parts.end(),
+                  [](const CachePart& part) { return !part.test(); }),
+      data.test_size() > 0 && std::any_of(input.parts.begin(), input.parts.end(),
+                                          [](const CachePart& part) { return part.test(); })};
   const std::string rejected = first_reject.empty() ? "" : "; rejected first: " + first_reject;
   for (const bool test : {false, true}) {
     if (!imports[test] || !(test ? input.test : input.train).empty()) continue;

@@ -1,10 +1,10 @@
 // PrepareInput: from the files that a config names to files of blocks that a Dataset opens.
 //
-// Files that hold blocks already are taken as they are. Otherwise all files of data.train, or of
-// data.test, come from the cache: what it lacks is imported first (import_part.h), as a further
-// part. A part of the cache is used if all its sources are named and unchanged: of the same size
-// and time, or else of the same bytes. Parts of other settings, or whose sources changed, are
-// removed.
+// Files that hold blocks already are taken as they are. Otherwise all files of data.train, of
+// data.test, or of another evaluation set, come from the cache: what it lacks is imported first
+// (import_part.h), as a further part. A part of the cache is used if all its sources are named and
+// unchanged: of the same size and time, or else of the same bytes. Parts of other settings, or
+// whose sources changed, are removed.
 //
 // Thread safety: one thread. Collective: no; one rank does it. Two processes that prepare one cache
 // wait for each other. Files of the cache stay as they are for as long as the PreparedInput lives.
@@ -25,8 +25,11 @@
 
 namespace trestle {
 
+using Patterns = std::vector<std::string>;
+
 struct PrepareOptions {
-  bool train = true;  // else data.test alone, as `eval` does
+  bool train = true;                 // else data.test and more_tests alone, as `eval` does
+  std::vector<Patterns> more_tests;  // of evaluation sets beside data.test
   int threads = 1;
   int64_t memory_bytes = int64_t{1} << 30;
   // For predictions: further columns, under names of their own (ImportColumn::stored_as); and bad
@@ -39,10 +42,11 @@ struct PrepareOptions {
 };
 
 struct PreparedInput {
-  std::vector<std::string> train, test;  // patterns for OpenDataset
-  std::vector<CachePart> parts;          // of the cache that are used
-  int64_t imported = 0;                  // parts, of them, that are new
-  std::unique_ptr<FileLock> in_use;      // of the cache; null where there are no locks
+  Patterns train, test;              // for OpenDataset
+  std::vector<Patterns> more_tests;  // as PrepareOptions has them
+  std::vector<CachePart> parts;      // of the cache that are used
+  int64_t imported = 0;              // parts, of them, that are new
+  std::unique_ptr<FileLock> in_use;  // of the cache; null where there are no locks
 };
 
 // Whether PrepareInput would import; not where it would fail.
@@ -56,7 +60,8 @@ Schema WithTrainedTypes(const Schema& schema, const Data& data, FileSystem& fs,
 Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
                                    const PrepareOptions& options, FileSystem& fs);
 
-// Why rows that were rejected, or that are not there, stop a run, if they do.
+// Why rows that were rejected, or that are not there, stop a run, if they do. (A set of more_tests
+// without rows is for whoever opens it to tell.)
 Status CheckRejected(const PreparedInput& input, const Data& data);
 
 }  // namespace trestle

@@ -37,6 +37,13 @@ ImportColumn ColumnOf(const Slot& slot) {
   return column;
 }
 
+// A column that is no feature.
+void AddId(const std::string& name, ImportSettings* settings) {
+  ImportColumn* const column = settings->add_columns();
+  column->set_name(name);
+  column->set_kind(ANY_ID);
+}
+
 // What a column would be if its cells were integers, and what else.
 ImportColumn AsIntegers(ImportColumn column) {
   column.set_kind(column.kind() == ANY_IDS ? INTEGER_IDS : INTEGER_ID);
@@ -97,10 +104,11 @@ Result<ImportSettings> SettingsOf(const Schema& schema, const Data& data) {
                                                   "\" is a numeric feature; files that are "
                                                   "imported cannot be grouped by one");
   }
-  if (!group_named) {
-    ImportColumn* const group = settings.add_columns();
-    group->set_name(schema.group);
-    group->set_kind(ANY_ID);
+  if (!group_named) AddId(schema.group, &settings);
+  for (const std::string& slice : schema.slices) {
+    const auto named = [&](const ImportColumn& column) { return column.name() == slice; };
+    const auto& columns = settings.columns();
+    if (std::none_of(columns.begin(), columns.end(), named)) AddId(slice, &settings);
   }
   return settings;
 }
