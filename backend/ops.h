@@ -8,6 +8,7 @@
 
 #include <span>
 
+#include "backend/layers.pb.h"
 #include "backend/tape.h"
 
 namespace trestle {
@@ -26,7 +27,8 @@ template <class T> VarT<T> SumColumns(TapeT<T>& tape, VarT<T> a);             //
 // Ragged: `offsets` must outlive the tape's lane.
 template <class T> VarT<T> BroadcastToItems(TapeT<T>& tape, VarT<T> a, Offsets offsets);  // [b,n] -> [total,n]
 template <class T> VarT<T> JaggedSum(TapeT<T>& tape, VarT<T> items, Offsets offsets);     // [total,n] -> [b,n]
-template <class T> VarT<T> JaggedMean(TapeT<T>& tape, VarT<T> items, Offsets offsets);    // empty -> 0
+// [total,n] -> [b,n]; a row without items gives zeros, and no gradient.
+template <class T> VarT<T> JaggedPool(TapeT<T>& tape, VarT<T> items, Offsets offsets, Pooling pooling);
 template <class T> VarT<T> JaggedSoftmax(TapeT<T>& tape, VarT<T> scores, Offsets offsets); // [total,1]
 
 template <class T> VarT<T> Sigmoid(TapeT<T>& tape, VarT<T> a);
