@@ -52,8 +52,4 @@ template <class T> VarT<T> BatchNorm(TapeT<T>& tape, VarT<T> a, VarT<T> gain, Va
 // row, unit): the same wherever the lane runs.
 template <class T> VarT<T> Dropout(TapeT<T>& tape, VarT<T> a, T rate, uint64_t seed);
 
-// Sum over rows of the log loss of logits [m,1] against labels [m] in {0, 1}: [1,1]. Its gradient to the
-// logits is sigmoid(z) - y. Source: max(z,0) - z y + log1p(exp(-|z|)).
-template <class T> VarT<T> LogLossSum(TapeT<T>& tape, VarT<T> logits, const float* labels);
-
 }  // namespace trestle

@@ -93,6 +93,7 @@ class Job {
   Status TrainEpochs(Trainer& trainer);
   Status TrainEpoch(Trainer& trainer, int64_t epoch);
   EpochProgress ProgressAtStart() const;
+  int64_t StepsBeforeSegment() const;
   // After a step, on all ranks. `progress` is null on dedicated servers.
   Status AtBoundary(const AgreedHeader& header, int64_t epoch, const EpochProgress* progress);
   // What came of a checkpoint; `if_failed` is what follows then.

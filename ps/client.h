@@ -55,6 +55,7 @@ struct StepHeader {
   int64_t rows = 0;      // accepted rows of this worker's lanes
   int64_t rejected = 0;  // rows rejected so far by this worker (for max_bad_rows)
   bool stop_requested = false;  // Ctrl-C was seen here
+  float lr_factor = 1;  // of the learning rates' schedule, in training
 };
 
 // What all ranks know after Prepare.
@@ -65,6 +66,7 @@ struct AgreedHeader {
   int64_t rejected = 0;              // over all workers
   bool stop_requested = false;       // anywhere
   CheckpointVotes checkpoints = {};  // wanted by any rank, written by all
+  float lr_factor = 1;               // the first worker's: every rank steps with the same bits
 };
 
 // One lane's keys: a JaggedKeys for each slot, in the order of slots given to the client.

@@ -44,6 +44,8 @@ class StepQueue {
     int64_t max_bad_rows = 0;              // over all workers
     std::function<bool()> stop_requested;  // whether Ctrl-C was seen here; may be empty
     Ledger before = {};                    // of this worker, before the pass's first step
+    // Of a step, by its number; called by the thread. Empty: 1.
+    std::function<float(int64_t)> lr_factor = {};
   };
 
   // Starts the thread. Borrows client and reader.

@@ -90,9 +90,9 @@ Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, in
   if (!reader.ok()) return Tell(reader.status());
   progress_.BeginPass("epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs),
                       (*reader)->steps() - done.steps);
-  StepQueue queue(
-      client_, **reader,
-      {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested, done.ledger});
+  StepQueue queue(client_, **reader,
+                  {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested,
+                   done.ledger, LrFactors(epoch, epochs * (*reader)->steps())});
   EpochProgress progress = done;
   const Status trained = TrainSteps(queue, epoch, &progress);
   progress_.EndPass();
@@ -107,6 +107,13 @@ Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, in
   result.stopped = queue.stopped() && progress.steps < (*reader)->steps();
   TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, progress.ledger, progress.positives, &result));
   return result;
+}
+
+// Of the steps of an epoch, by their numbers.
+std::function<float(int64_t)> Trainer::LrFactors(int64_t epoch, int64_t run_steps) const {
+  return [this, epoch, run_steps](int64_t step) {
+    return LrFactor(options_.schedule, {step - options_.steps_before_segment, epoch, run_steps});
+  };
 }
 
 Status Trainer::TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress) {
@@ -131,7 +138,8 @@ Status Trainer::TrainStep(PreparedStep& prepared, EpochProgress* progress) {
   TRESTLE_ASSIGN_OR_RETURN(const PushOutcome outcome,
                            client_.Push(lookup, !terms.ok(), stop ? terms : Status()));
   const StepTotals totals = outcome.applied ? backend_.Totals() : StepTotals();
-  if (outcome.applied) backend_.ApplyStep(step);
+  const float lr_factor = lookup.header().lr_factor;
+  if (outcome.applied) backend_.ApplyStep(step, lr_factor);
   ++progress->steps;
   progress->skipped_steps += outcome.applied ? 0 : 1;
   progress->rows += lookup.header().rows;
@@ -143,7 +151,7 @@ Status Trainer::TrainStep(PreparedStep& prepared, EpochProgress* progress) {
     progress_.AddPredictions(logits_[lane].data(), prepared.lanes[lane].labels.data(),
                              prepared.lanes[lane].rows);
   }
-  progress_.Step(step, totals.rows, totals.loss_sum);
+  progress_.Step(step, totals.rows, totals.loss_sum, lr_factor);
   return {};
 }
 
@@ -177,6 +185,7 @@ void Trainer::FillTensors(PreparedStep& prepared, int lane, bool training, LaneB
   tensors.rows = rows.rows;
   tensors.numeric = rows.numeric.data();
   tensors.labels = rows.labels.data();
+  tensors.weights = rows.weights.empty() ? nullptr : rows.weights.data();
   tensors.logits = logits_[lane].data();
   for (size_t s = 0; s < slots; ++s) {
     const Slot& slot = schema_->slots[s];

@@ -23,6 +23,7 @@
 #include "comm/communicator.h"
 #include "ps/client.h"
 #include "worker/input.h"
+#include "worker/lr_schedule.h"
 #include "worker/metrics.h"
 #include "worker/progress.h"
 #include "worker/step_queue.h"
@@ -64,6 +65,8 @@ struct TrainerOptions {
   std::function<bool()> stop_requested;  // polled once a step
   int64_t segment = 0;
   int64_t steps_done = 0;  // training steps before the first of this trainer (a resumed run)
+  LrSchedule schedule;
+  int64_t steps_before_segment = 0;  // training steps before the first of this segment
   // Called after every training step; may be empty. A failure must be one that all ranks have.
   std::function<Status(const StepBoundary&)> at_boundary;
 };
@@ -74,7 +77,7 @@ struct PassResult {
   int64_t skipped_steps = 0;  // bad ones under SKIP
   int64_t rows = 0;           // accepted
   int64_t positives = 0;      // of them, with label 1
-  double loss = 0;            // mean log loss while training, over the steps that were applied
+  double loss = 0;            // mean training loss, over the steps that were applied
   Ledger ledger;
   bool stopped = false;  // ended early on request; the ledger is then partial
 };
@@ -112,6 +115,7 @@ class Trainer {
   Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
                                                  int64_t segment, int64_t epoch,
                                                  int64_t first_step);
+  std::function<float(int64_t)> LrFactors(int64_t epoch, int64_t run_steps) const;
   // The steps of a pass, until the queue ends or any rank fails.
   Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress);
   Status EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums);

@@ -183,29 +183,6 @@ TEST(JaggedPool, DividesTheSumByTheCountOrItsRootAndKeepsEmptyListsAtZero) {
   }
 }
 
-TEST(LogLossSum, GradientMatchesFiniteDifferences) {
-  for (int64_t rows : {0, 1, 9}) {
-    TapeFixture<double> fixture(4);
-    fixture.Add(rows, 1, 3.0);
-    const std::vector<float> labels{1, 0, 0, 1, 1, 0, 1, 0, 0};
-    ExpectGradientsMatch(fixture, [&](TapeT<double>& tape, const Vars<double>& x) {
-      return LogLossSum<double>(tape, x[0], labels.data());
-    });
-  }
-}
-
-TEST(LogLossSum, StaysFiniteAtExtremeLogits) {
-  TapeFixture<float> fixture(4);
-  fixture.Add(4, 1);
-  fixture.leaves[0].value = {200.0f, -200.0f, 200.0f, -200.0f};
-  const std::vector<float> labels{1, 0, 0, 1};
-  const auto loss = fixture.Run([&](Tape& tape, const Vars<float>& x) {
-    return LogLossSum<float>(tape, x[0], labels.data());
-  });
-  EXPECT_EQ(loss[0], 400.0f);
-  for (float g : fixture.leaves[0].grad) EXPECT_TRUE(std::isfinite(g));
-}
-
 // What the lane's statistics receive: mean and unbiased variance; one row: 0; no rows: nothing.
 TEST(NormStatistics, LaneReceivesMeanAndUnbiasedVariance) {
   const FlatSlice mean = StatisticSlice(0, 1), variance = StatisticSlice(1, 1);
