@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/loss.pb.h"
 #include "backend/model.h"
 #include "backend/optimizer.pb.h"
 #include "base/fixed_point.h"
@@ -44,13 +45,14 @@ struct LaneTensors {
   std::vector<SlotTensor> slots;       // in the order of ModelInputSpec
   const float* numeric = nullptr;      // [rows, numeric_width]
   const float* labels = nullptr;       // [rows], 0 or 1
+  const float* weights = nullptr;      // [rows] of the losses; null: all 1
   float* logits = nullptr;             // [rows], written
   LaneOutputs* outputs = nullptr;      // written in evaluation where it is given
 };
 
 struct StepTotals {
   int64_t rows = 0;       // over all lanes of the step
-  double loss_sum = 0;    // sum of log losses
+  double loss_sum = 0;    // sum of weighted losses
   bool bad = false;       // a term was NaN, infinite or beyond the fixed-point range
 };
 
@@ -69,9 +71,10 @@ class DenseBackend {
   virtual std::span<int64_t> Sums() = 0;
   // Reads rows, loss and bad from the reduced sums.
   virtual StepTotals Totals() const = 0;
-  // In training, from the reduced sums: divides by the rows, clips, steps the optimizer and the running
-  // statistics. `step` counts from 1. Every worker computes the same bits.
-  virtual void ApplyStep(int64_t step) = 0;
+  // In training, from the reduced sums: divides by the rows, clips, steps the optimizer and the
+  // running statistics. `step` counts from 1; the learning rate is times `lr_factor`. Every worker
+  // computes the same bits.
+  virtual void ApplyStep(int64_t step, float lr_factor) = 0;
 
   virtual const ParameterSet& parameters() const = 0;
   virtual const StatisticSet& statistics() const = 0;
@@ -90,6 +93,7 @@ struct BackendOptions {
   uint64_t seed = 0;
   int threads = 1;
   int64_t lane_rows = 256;   // the most rows a lane can have: fixes the fixed-point unit
+  Loss loss;
 };
 
 Result<std::unique_ptr<DenseBackend>> MakeCpuBackend(const BackendOptions& options);

@@ -7,7 +7,7 @@
 #include "backend/bridge.h"
 #include "backend/config_check.h"
 #include "backend/dense_optimizer.h"
-#include "backend/ops.h"
+#include "backend/loss.h"
 #include "backend/step_sums.h"
 #include "base/hash.h"
 
@@ -35,13 +35,14 @@ class CpuBackend final : public DenseBackend {
   // The sets are heap objects, since the model and the sums keep pointers to them.
   CpuBackend(const BackendOptions& options, std::unique_ptr<ParameterSet> parameters,
              std::unique_ptr<StatisticSet> statistics, std::unique_ptr<NetworkModel> model,
-             std::unique_ptr<FlatOptimizer> optimizer)
+             std::unique_ptr<FlatOptimizer> optimizer, const LossRule& loss)
       : inputs_(options.inputs),
         unit_(FixedUnit::ForLaneRows(options.lane_rows)),
         parameters_(std::move(parameters)),
         statistics_(std::move(statistics)),
         model_(std::move(model)),
         optimizer_(std::move(optimizer)),
+        loss_(loss),
         gradient_(parameters_->size()) {
     for (int i = 0; i < options.threads; ++i) {
       runners_.push_back(std::make_unique<LaneRunner>(parameters_.get(), statistics_.get(), unit_));
@@ -79,11 +80,11 @@ class CpuBackend final : public DenseBackend {
     return {total().rows(), total().loss(), total().bad_lanes() > 0};
   }
 
-  void ApplyStep(int64_t step) override {
+  void ApplyStep(int64_t step, float lr_factor) override {
     CHECK_EQ(total().bad_lanes(), 0) << "a bad step must not be applied";
     if (total().rows() == 0) return;  // all rows were holes: nothing was learned
     total().MeanGradient(gradient_);
-    optimizer_->Step(step, gradient_, parameters_.get());
+    optimizer_->Step(step, lr_factor, gradient_, parameters_.get());
     total().UpdateStatistics(statistics_.get());
   }
 
@@ -132,6 +133,7 @@ class CpuBackend final : public DenseBackend {
   std::unique_ptr<StatisticSet> statistics_;
   std::unique_ptr<NetworkModel> model_;
   std::unique_ptr<FlatOptimizer> optimizer_;
+  LossRule loss_;
   std::vector<float> gradient_;  // of a step
   std::vector<std::unique_ptr<LaneRunner>> runners_;
 };
@@ -191,7 +193,7 @@ void CpuBackend::RunLane(int thread, LanePosition position, bool training, LaneT
   CHECK_EQ(logits->size(), lane.rows);
   std::copy_n(logits->value, lane.rows, lane.logits);
   if (lane.outputs != nullptr) CopyOutputs(output, lane.outputs);
-  const Var loss = LogLossSum(tape, logits, lane.labels);
+  const Var loss = LossSum(tape, logits, lane.labels, lane.weights, loss_);
   if (training) tape.Backward(loss);
   std::string what = runner.sums.AddLane(lane.rows, *loss->value, gradients, statistics);
   if (!what.empty() && (runner.bad_lane < 0 || position.lane < runner.bad_lane)) {
@@ -213,10 +215,12 @@ Result<std::unique_ptr<DenseBackend>> MakeCpuBackend(const BackendOptions& optio
   ConfigCheck check;
   check.Take(model.status());
   check.Take(optimizer.status());
+  const auto loss = MakeLossRule(options.loss);
+  check.Take(loss.status());
   TRESTLE_RETURN_IF_ERROR(check.ToStatus());
   return std::unique_ptr<DenseBackend>(
       std::make_unique<CpuBackend>(options, std::move(parameters), std::move(statistics),
-                                   std::move(model).value(), std::move(optimizer).value()));
+                                   std::move(model).value(), std::move(optimizer).value(), *loss));
 }
 
 }  // namespace trestle

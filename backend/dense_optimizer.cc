@@ -53,8 +53,8 @@ class Sgd final : public FlatOptimizer {
   }
 
  private:
-  void Update(int64_t, std::span<const float> g, std::span<float> w) override {
-    const float lr = s_.lr;
+  void Update(int64_t, float lr_factor, std::span<const float> g, std::span<float> w) override {
+    const float lr = s_.lr * lr_factor;
     for (size_t i = 0; i < w.size(); ++i) w[i] -= lr * g[i];
   }
   SgdSettings s_;
@@ -70,8 +70,8 @@ class Momentum final : public FlatOptimizer {
   }
 
  private:
-  void Update(int64_t, std::span<const float> g, std::span<float> w) override {
-    const auto [lr, momentum] = s_;
+  void Update(int64_t, float lr_factor, std::span<const float> g, std::span<float> w) override {
+    const float lr = s_.lr * lr_factor, momentum = s_.momentum;
     float* v = state_[0].values.data();
     for (size_t i = 0; i < w.size(); ++i) {
       v[i] = momentum * v[i] + g[i];
@@ -93,8 +93,8 @@ class Adagrad final : public FlatOptimizer {
   }
 
  private:
-  void Update(int64_t, std::span<const float> g, std::span<float> w) override {
-    const float lr = s_.lr, epsilon = s_.epsilon;
+  void Update(int64_t, float lr_factor, std::span<const float> g, std::span<float> w) override {
+    const float lr = s_.lr * lr_factor, epsilon = s_.epsilon;
     float* sum = state_[0].values.data();
     for (size_t i = 0; i < w.size(); ++i) {
       sum[i] += g[i] * g[i];
@@ -126,12 +126,13 @@ class Adam final : public FlatOptimizer {
   }
 
  private:
-  void Update(int64_t step, std::span<const float> g, std::span<float> w) override {
+  void Update(int64_t step, float lr_factor, std::span<const float> g,
+              std::span<float> w) override {
     float* m = state_[0].values.data();
     float* v = state_[1].values.data();
     const double correction1 = 1.0 - Power(s_.beta1, step);
     const double correction2 = 1.0 - Power(s_.beta2, step);
-    const float rate = static_cast<float>(s_.lr / correction1);
+    const float rate = static_cast<float>(s_.lr * lr_factor / correction1);
     const float root = static_cast<float>(std::sqrt(correction2));
     const float beta1 = s_.beta1, beta2 = s_.beta2, epsilon = s_.epsilon;
     const float rest1 = 1.0f - beta1, rest2 = 1.0f - beta2;
@@ -162,7 +163,8 @@ double GlobalNorm(std::span<const float> gradient) {
   return std::sqrt(total);
 }
 
-void FlatOptimizer::Step(int64_t step, std::span<float> gradient, ParameterSet* parameters) {
+void FlatOptimizer::Step(int64_t step, float lr_factor, std::span<float> gradient,
+                         ParameterSet* parameters) {
   CHECK_GE(step, 1);
   CHECK_EQ(static_cast<int64_t>(gradient.size()), parameters->size());
   const std::span<float> weights = parameters->values();
@@ -181,7 +183,7 @@ void FlatOptimizer::Step(int64_t step, std::span<float> gradient, ParameterSet* 
       }
     }
   }
-  Update(step, gradient, weights);
+  Update(step, lr_factor, gradient, weights);
 }
 
 Result<std::unique_ptr<FlatOptimizer>> MakeFlatOptimizer(const DenseOptimizer& settings,

@@ -33,15 +33,16 @@ class FlatOptimizer {
   virtual ~FlatOptimizer() = default;
 
   // `gradient` is laid out as the parameters and is changed in place by clipping and L2. `step`
-  // counts from 1.
-  void Step(int64_t step, std::span<float> gradient, ParameterSet* parameters);
+  // counts from 1; the learning rate is times `lr_factor`.
+  void Step(int64_t step, float lr_factor, std::span<float> gradient, ParameterSet* parameters);
 
   std::vector<State>& state() { return state_; }
   const std::vector<State>& state() const { return state_; }
 
  protected:
   // The rule of one optimizer: new weights from the gradient.
-  virtual void Update(int64_t step, std::span<const float> gradient, std::span<float> weights) = 0;
+  virtual void Update(int64_t step, float lr_factor, std::span<const float> gradient,
+                      std::span<float> weights) = 0;
 
   std::vector<State> state_;
 

@@ -8,6 +8,7 @@
 
 #include <span>
 
+#include "backend/layers.pb.h"
 #include "backend/tape.h"
 
 namespace trestle {
@@ -26,7 +27,8 @@ template <class T> VarT<T> SumColumns(TapeT<T>& tape, VarT<T> a);             //
 // Ragged: `offsets` must outlive the tape's lane.
 template <class T> VarT<T> BroadcastToItems(TapeT<T>& tape, VarT<T> a, Offsets offsets);  // [b,n] -> [total,n]
 template <class T> VarT<T> JaggedSum(TapeT<T>& tape, VarT<T> items, Offsets offsets);     // [total,n] -> [b,n]
-template <class T> VarT<T> JaggedMean(TapeT<T>& tape, VarT<T> items, Offsets offsets);    // empty -> 0
+// [total,n] -> [b,n]; a row without items gives zeros, and no gradient.
+template <class T> VarT<T> JaggedPool(TapeT<T>& tape, VarT<T> items, Offsets offsets, Pooling pooling);
 template <class T> VarT<T> JaggedSoftmax(TapeT<T>& tape, VarT<T> scores, Offsets offsets); // [total,1]
 
 template <class T> VarT<T> Sigmoid(TapeT<T>& tape, VarT<T> a);
@@ -49,9 +51,5 @@ template <class T> VarT<T> BatchNorm(TapeT<T>& tape, VarT<T> a, VarT<T> gain, Va
 // Inverted dropout; identity when not training. The mask of (row, unit) is Philox of (seed, step, lane,
 // row, unit): the same wherever the lane runs.
 template <class T> VarT<T> Dropout(TapeT<T>& tape, VarT<T> a, T rate, uint64_t seed);
-
-// Sum over rows of the log loss of logits [m,1] against labels [m] in {0, 1}: [1,1]. Its gradient to the
-// logits is sigmoid(z) - y. Source: max(z,0) - z y + log1p(exp(-|z|)).
-template <class T> VarT<T> LogLossSum(TapeT<T>& tape, VarT<T> logits, const float* labels);
 
 }  // namespace trestle

@@ -94,33 +94,12 @@ VarT<T> Dropout(TapeT<T>& tape, VarT<T> a, T rate, uint64_t seed) {
   return y;
 }
 
-template <class T>
-VarT<T> LogLossSum(TapeT<T>& tape, VarT<T> logits, const float* labels) {
-  CHECK_EQ(logits->cols, 1);
-  VarT<T> loss = tape.New(1, 1, logits->needs_grad);
-  double sum = 0;
-  for (int64_t i = 0; i < logits->rows; ++i) {
-    const double z = static_cast<double>(logits->value[i]);
-    sum += std::max(z, 0.0) - z * labels[i] + std::log1p(std::exp(-std::abs(z)));
-  }
-  loss->value[0] = static_cast<T>(sum);
-  tape.Record(loss, [&tape, logits, labels, loss] {
-    const T scale = loss->grad[0];
-    Put(tape.Sink(logits), logits->rows, [=](int64_t i) {
-      const T p = T{1} / (T{1} + std::exp(-logits->value[i]));
-      return scale * (p - static_cast<T>(labels[i]));
-    });
-  });
-  return loss;
-}
-
-#define INSTANTIATE(T)                                       \
-  template VarT<T> Sigmoid(TapeT<T>&, VarT<T>);              \
-  template VarT<T> Tanh(TapeT<T>&, VarT<T>);                 \
-  template VarT<T> Relu(TapeT<T>&, VarT<T>);                 \
-  template VarT<T> PRelu(TapeT<T>&, VarT<T>, VarT<T>);       \
-  template VarT<T> Dropout(TapeT<T>&, VarT<T>, T, uint64_t); \
-  template VarT<T> LogLossSum(TapeT<T>&, VarT<T>, const float*);
+#define INSTANTIATE(T)                                 \
+  template VarT<T> Sigmoid(TapeT<T>&, VarT<T>);        \
+  template VarT<T> Tanh(TapeT<T>&, VarT<T>);           \
+  template VarT<T> Relu(TapeT<T>&, VarT<T>);           \
+  template VarT<T> PRelu(TapeT<T>&, VarT<T>, VarT<T>); \
+  template VarT<T> Dropout(TapeT<T>&, VarT<T>, T, uint64_t);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

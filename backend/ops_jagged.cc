@@ -35,7 +35,8 @@ VarT<T> JaggedReduce(TapeT<T>& tape, VarT<T> items, Offsets offsets, F factor) {
   ForEachRow(offsets, [&](int64_t r, int64_t first, int64_t count) {
     T* sum = y->value + r * n;
     Vectors<T>().add_rows(count, n, items->value + first * n, sum);
-    for (int64_t c = 0; c < n; ++c) sum[c] *= factor(count);
+    const T scale = factor(count);
+    for (int64_t c = 0; c < n; ++c) sum[c] *= scale;
   });
   tape.Record(y, [&tape, items, offsets, y, n, factor] {
     const GradientSink<T> sink = tape.Sink(items);
@@ -73,13 +74,15 @@ VarT<T> BroadcastToItems(TapeT<T>& tape, VarT<T> a, Offsets offsets) {
 
 template <class T>
 VarT<T> JaggedSum(TapeT<T>& tape, VarT<T> items, Offsets offsets) {
-  return JaggedReduce<T>(tape, items, offsets, [](int64_t) { return T{1}; });
+  return JaggedPool(tape, items, offsets, SUM);
 }
 
 template <class T>
-VarT<T> JaggedMean(TapeT<T>& tape, VarT<T> items, Offsets offsets) {
-  return JaggedReduce<T>(tape, items, offsets, [](int64_t count) {
-    return count == 0 ? T{0} : T{1} / static_cast<T>(count);
+VarT<T> JaggedPool(TapeT<T>& tape, VarT<T> items, Offsets offsets, Pooling pooling) {
+  return JaggedReduce<T>(tape, items, offsets, [pooling](int64_t count) {
+    if (count == 0 || pooling == SUM) return T{1};
+    const T n = static_cast<T>(count);
+    return T{1} / (pooling == MEAN ? n : std::sqrt(n));
   });
 }
 
@@ -111,10 +114,10 @@ VarT<T> JaggedSoftmax(TapeT<T>& tape, VarT<T> scores, Offsets offsets) {
   return y;
 }
 
-#define INSTANTIATE(T)                                            \
-  template VarT<T> BroadcastToItems(TapeT<T>&, VarT<T>, Offsets); \
-  template VarT<T> JaggedSum(TapeT<T>&, VarT<T>, Offsets);        \
-  template VarT<T> JaggedMean(TapeT<T>&, VarT<T>, Offsets);       \
+#define INSTANTIATE(T)                                               \
+  template VarT<T> BroadcastToItems(TapeT<T>&, VarT<T>, Offsets);    \
+  template VarT<T> JaggedSum(TapeT<T>&, VarT<T>, Offsets);           \
+  template VarT<T> JaggedPool(TapeT<T>&, VarT<T>, Offsets, Pooling); \
   template VarT<T> JaggedSoftmax(TapeT<T>&, VarT<T>, Offsets);
 INSTANTIATE(float)
 INSTANTIATE(double)

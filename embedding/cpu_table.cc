@@ -251,13 +251,13 @@ void CpuTable::FillUnseen(Key key, float* weights) const {
 }
 
 Status CpuTable::Push(std::span<const RowHandle> handles, std::span<const float> gradients,
-                      std::span<const KeyCounts> counts, int64_t step) {
+                      std::span<const KeyCounts> counts, int64_t step, float lr_factor) {
   CHECK_EQ(gradients.size(), handles.size() * dim_);
   CHECK_EQ(counts.size(), handles.size());
   CHECK_GE(step, 1);
   const PushCall call{handles.data(), gradients.data(), counts.data(), step};
   const auto push = [&](const auto& optimizer) {
-    const auto at_step = optimizer.AtStep(step);
+    const auto at_step = optimizer.AtStep(step, lr_factor);
     Spread(
         handles.size(), [&](size_t i) { return handles[i].segment; },
         [&](size_t n, const auto& order) {

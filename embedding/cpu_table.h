@@ -44,7 +44,7 @@ class CpuTable final : public EmbeddingTable {
   Result<int64_t> Pull(std::span<const Key> keys, Missing missing, std::span<float> weights,
                        std::span<RowHandle> handles) override;
   Status Push(std::span<const RowHandle> handles, std::span<const float> gradients,
-              std::span<const KeyCounts> counts, int64_t step) override;
+              std::span<const KeyCounts> counts, int64_t step, float lr_factor) override;
   Status ForEachRow(uint32_t begin_partition, uint32_t end_partition,
                     const std::function<Status(const RowView&)>& visit) const override;
   Result<std::unique_ptr<TableSnapshot>> Snapshot(std::shared_ptr<SnapshotMemory> memory) override;

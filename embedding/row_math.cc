@@ -33,6 +33,8 @@ RowOptimizer MakeRowOptimizer(const TableSpec& spec) {
   switch (optimizer.kind_case()) {
     case EmbeddingOptimizer::kSgd:
       return SgdRow{optimizer.sgd().lr(), l2};
+    case EmbeddingOptimizer::kMomentum:
+      return MomentumRow{optimizer.momentum().lr(), optimizer.momentum().momentum(), l2};
     case EmbeddingOptimizer::kAdagrad: {
       const auto& a = optimizer.adagrad();
       return AdagradRow{a.lr(), a.initial_accumulator(), a.epsilon(), l2};
@@ -44,6 +46,14 @@ RowOptimizer MakeRowOptimizer(const TableSpec& spec) {
     case EmbeddingOptimizer::kAdam: {
       const auto& a = optimizer.adam();
       return AdamRow{a.lr(), a.beta1(), a.beta2(), a.epsilon(), l2};
+    }
+    case EmbeddingOptimizer::kRmsprop: {
+      const auto& r = optimizer.rmsprop();
+      return RmsPropRow{r.lr(), r.decay(), r.epsilon(), l2};
+    }
+    case EmbeddingOptimizer::kFtrl: {
+      const auto& f = optimizer.ftrl();
+      return FtrlRow{f.lr(), f.beta(), f.l1(), f.l2()};
     }
     case EmbeddingOptimizer::KIND_NOT_SET:
       break;

@@ -14,7 +14,8 @@
 namespace trestle::embedding {
 
 using RowInitializer = std::variant<ConstantInit, UniformInit, NormalInit, TruncatedNormalInit>;
-using RowOptimizer = std::variant<SgdRow, AdagradRow, RowwiseAdagradRow, AdamRow>;
+using RowOptimizer =
+    std::variant<SgdRow, MomentumRow, AdagradRow, RowwiseAdagradRow, RmsPropRow, AdamRow, FtrlRow>;
 
 // Both take a spec of MakeTableSpec: every default filled in.
 RowInitializer MakeRowInitializer(const TableSpec& spec);

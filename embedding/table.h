@@ -104,9 +104,10 @@ class EmbeddingTable {
                                std::span<RowHandle> handles) = 0;
 
   // One optimizer step on each row: gradients [n, dim], already summed over the batch and divided
-  // by its rows. `step` counts from 1. Handles must be distinct and present.
+  // by its rows. `step` counts from 1; the learning rate is times `lr_factor`. Handles must be
+  // distinct and present.
   virtual Status Push(std::span<const RowHandle> handles, std::span<const float> gradients,
-                      std::span<const KeyCounts> counts, int64_t step) = 0;
+                      std::span<const KeyCounts> counts, int64_t step, float lr_factor) = 0;
 
   // Calls visit for each row of partitions [begin, end) (the top 16 bits of Mix64(key)), rows
   // ordered by (partition, mixed key): the same order whatever the order of creation. One thread.

@@ -29,15 +29,18 @@ class FieldCheck {
   void Finite(const char* field, double value) {
     if (!std::isfinite(value)) Fail(field, value, "not a finite number", {});
   }
+  // What is wrong with more than one field's range; `text` begins with the field.
+  void Fail(const std::string& text) {
+    if (status_.ok()) status_ = Status(StatusCode::kInvalidConfig, prefix_ + text);
+  }
   const Status& status() const { return status_; }
 
  private:
   void Fail(const char* field, double value, const char* what, std::optional<double> bound) {
-    if (!status_.ok()) return;
     std::ostringstream text;
-    text << prefix_ << field << ": " << value << " is " << what;
+    text << field << ": " << value << " is " << what;
     if (bound) text << *bound;
-    status_ = Status(StatusCode::kInvalidConfig, text.str());
+    Fail(text.str());
   }
 
   std::string prefix_;
@@ -99,6 +102,36 @@ void CheckAdam(EmbeddingOptimizer::Adam* adam, FieldCheck& check) {
   check.Above("optimizer.adam.epsilon", adam->epsilon(), 0);
 }
 
+void CheckMomentum(EmbeddingOptimizer::Momentum* momentum, FieldCheck& check) {
+  if (!momentum->has_lr()) momentum->set_lr(0.01f);
+  if (!momentum->has_momentum()) momentum->set_momentum(0.9f);
+  check.Above("optimizer.momentum.lr", momentum->lr(), 0);
+  check.AtLeast("optimizer.momentum.momentum", momentum->momentum(), 0);
+  check.Below("optimizer.momentum.momentum", momentum->momentum(), 1);
+}
+
+void CheckRmsProp(EmbeddingOptimizer::RmsProp* rmsprop, FieldCheck& check) {
+  if (!rmsprop->has_lr()) rmsprop->set_lr(0.01f);
+  if (!rmsprop->has_decay()) rmsprop->set_decay(0.99f);
+  if (!rmsprop->has_epsilon()) rmsprop->set_epsilon(1e-8f);
+  check.Above("optimizer.rmsprop.lr", rmsprop->lr(), 0);
+  check.AtLeast("optimizer.rmsprop.decay", rmsprop->decay(), 0);
+  check.Below("optimizer.rmsprop.decay", rmsprop->decay(), 1);
+  check.Above("optimizer.rmsprop.epsilon", rmsprop->epsilon(), 0);
+}
+
+void CheckFtrl(EmbeddingOptimizer::Ftrl* ftrl, FieldCheck& check) {
+  if (!ftrl->has_lr()) ftrl->set_lr(0.01f);
+  if (!ftrl->has_beta()) ftrl->set_beta(1.0f);
+  if (!ftrl->has_l1()) ftrl->set_l1(0.0f);
+  if (!ftrl->has_l2()) ftrl->set_l2(0.0f);
+  check.Above("optimizer.ftrl.lr", ftrl->lr(), 0);
+  // 0 / (0 + sqrt(0)) would be NaN at the first gradient of 0.
+  check.Above("optimizer.ftrl.beta", ftrl->beta(), 0);
+  check.AtLeast("optimizer.ftrl.l1", ftrl->l1(), 0);
+  check.AtLeast("optimizer.ftrl.l2", ftrl->l2(), 0);
+}
+
 void CheckOptimizer(EmbeddingOptimizer& optimizer, FieldCheck& check) {
   switch (optimizer.kind_case()) {
     case EmbeddingOptimizer::kSgd:
@@ -114,6 +147,16 @@ void CheckOptimizer(EmbeddingOptimizer& optimizer, FieldCheck& check) {
       break;
     case EmbeddingOptimizer::kAdam:
       CheckAdam(optimizer.mutable_adam(), check);
+      break;
+    case EmbeddingOptimizer::kMomentum:
+      CheckMomentum(optimizer.mutable_momentum(), check);
+      break;
+    case EmbeddingOptimizer::kRmsprop:
+      CheckRmsProp(optimizer.mutable_rmsprop(), check);
+      break;
+    case EmbeddingOptimizer::kFtrl:
+      CheckFtrl(optimizer.mutable_ftrl(), check);
+      if (optimizer.l2() > 0) check.Fail("optimizer.l2: ftrl has its own; set optimizer.ftrl.l2");
       break;
   }
   if (!optimizer.has_l2()) optimizer.set_l2(0.0f);
@@ -157,6 +200,12 @@ std::string OptimizerName(const TableSpec& spec) {
       return "rowwise_adagrad";
     case EmbeddingOptimizer::kAdam:
       return "adam";
+    case EmbeddingOptimizer::kMomentum:
+      return "momentum";
+    case EmbeddingOptimizer::kRmsprop:
+      return "rmsprop";
+    case EmbeddingOptimizer::kFtrl:
+      return "ftrl";
     case EmbeddingOptimizer::kAdagrad:
     case EmbeddingOptimizer::KIND_NOT_SET:
       return "adagrad";

@@ -33,8 +33,15 @@ bool IsBatch(const Difference& difference) {
   return StartsWithAny(difference.path, {"batch", "data.order"});
 }
 
-Change Classify(const Difference& difference) {
+// A cosine without steps of its own ends with the epochs.
+bool EpochsEndSchedule(const Config& config) {
+  const LrSchedule& schedule = config.optimizer().schedule();
+  return schedule.has_cosine() && !schedule.cosine().has_steps();
+}
+
+Change Classify(const Difference& difference, const Config& now) {
   const std::string_view path = difference.path;
+  if (path == "train.epochs" && EpochsEndSchedule(now)) return Change::kRecorded;
   if (StartsWithAny(path, {"checkpoint", "cluster", "train.epochs", "train.log_every_s",
                            "train.on_bad_step", "data.train", "data.test", "data.max_bad_rows",
                            "data.cache", "data.text", "data.holdout", "train.eval_every_steps",
@@ -42,6 +49,8 @@ Change Classify(const Difference& difference) {
     return Change::kFree;  // the files that come of it have fingerprints
   }
   if (IsBatch(difference)) return Change::kDivergence;
+  // They leave nothing behind but weights.
+  if (StartsWithAny(path, {"optimizer.schedule", "loss"})) return Change::kRecorded;
   // A number of an optimizer; another kind of optimizer is a message.
   if (path.starts_with("optimizer")) {
     const bool message = difference.what.find('{') != std::string::npos;
@@ -161,7 +170,7 @@ Result<std::vector<std::string>> CheckCompatible(const Manifest& checkpoint,
     }
   };
   for (const Difference& difference : DifferencesOf(then, loaded.config)) {
-    switch (Classify(difference)) {
+    switch (Classify(difference, loaded.config)) {
       case Change::kFree:
         break;
       case Change::kRecorded:

@@ -3,7 +3,8 @@
 //
 //   may change        ranks, servers, threads, deadlines, folder, epochs, log, evaluation and
 //                     checkpoint intervals, limits, evaluation sets, paths of the same files
-//   may, is recorded  learning rates and other numbers of an optimizer
+//   may, is recorded  learning rates and other numbers of an optimizer;
+//                     the schedule of the rates, and epochs where it ends with them; the loss
 //   --allow-divergence, is recorded
 //                     batch, lanes and order, between two epochs; how new rows start; instruction
 //                     set

@@ -35,6 +35,7 @@ class Checker {
     CheckRanges(loaded_->config, loaded_->places, problems_);
     CheckRequired();
     CheckLanes();
+    CheckSchedule();
     CheckTables();
     CheckHoldout();
     CheckEvaluation();
@@ -71,6 +72,25 @@ class Checker {
     Add("batch.lanes", std::to_string(batch.lanes()) + " lanes for batch.rows " +
                            std::to_string(batch.rows()) + "; allowed: 1 to " +
                            std::to_string(std::min<int64_t>(batch.rows(), kMaxLanes)));
+  }
+
+  void CheckSchedule() {
+    const LrSchedule& schedule = loaded_->config.optimizer().schedule();
+    if (schedule.has_step() && !schedule.step().has_every_steps()) {
+      Add("optimizer.schedule.step.every_steps",
+          "missing; say after how many steps the rates fall, as in step { every_steps: 1000 }");
+    }
+    if (schedule.has_exponential() && !schedule.exponential().has_decay_steps()) {
+      Add("optimizer.schedule.exponential.decay_steps",
+          "missing; say in how many steps the rates fall by the factor, as in exponential { "
+          "decay_steps: 1000 }");
+    }
+    const int64_t steps = schedule.cosine().steps();
+    if (steps > 0 && steps <= schedule.warmup_steps()) {
+      Add("optimizer.schedule.cosine.steps",
+          std::to_string(steps) + " steps are over before the warm-up of " +
+              std::to_string(schedule.warmup_steps()) + "; give more, or none for all of the run");
+    }
   }
 
   void CheckHoldout() {

@@ -44,12 +44,22 @@ Trainer Job::MakeTrainer() {
   options.out_of_time = [this] { return OutOfTime(); };
   options.segment = cursor_.segment();
   options.steps_done = cursor_.step();
+  options.schedule = loaded_.config.optimizer().schedule();
+  options.steps_before_segment = StepsBeforeSegment();
   if (checkpoints_) {
     options.at_boundary = [this](const StepBoundary& boundary) {
       return AtBoundary(boundary.header, boundary.epoch, &boundary.progress);
     };
   }
   return {node_->client(), *backend_, comm_, *pool_, *progress_, fs_, std::move(options)};
+}
+
+// The ledger knows it once an epoch of the segment is done.
+int64_t Job::StepsBeforeSegment() const {
+  for (const LedgerEntry& entry : ledger_) {
+    if (entry.segment() == cursor_.segment()) return entry.first_step();
+  }
+  return cursor_.step() - cursor_.epoch_step();
 }
 
 Status Job::Train(const StartOptions& start) {

@@ -133,6 +133,7 @@ class Job {
   bool OutOfTime() const;   // train.max_minutes, by the leader's clock
   bool AtLastStep() const;  // train.max_steps
   EpochProgress ProgressAtStart() const;
+  int64_t StepsBeforeSegment() const;
   // After a step, on all ranks. `progress` is null on dedicated servers.
   Status AtBoundary(const AgreedHeader& header, int64_t epoch, const EpochProgress* progress);
   // What came of a checkpoint; `if_failed` is what follows then.

@@ -57,7 +57,8 @@ std::vector<uint64_t> JobPlan::TableSeeds() const {
 }
 
 BackendOptions JobPlan::Backend(const Config& config, int threads) const {
-  return {config.model(), config.optimizer().dense(), inputs, seed, threads, lane_rows};
+  return {config.model(), config.optimizer().dense(), inputs, seed, threads, lane_rows,
+          config.loss()};
 }
 
 Result<JobPlan> MakeJobPlan(const LoadedConfig& loaded) {

@@ -59,6 +59,7 @@ struct StepHeader {
   int64_t rejected = 0;  // rows rejected so far by this worker (for max_bad_rows)
   bool stop_requested = false;  // Ctrl-C was seen here
   bool out_of_time = false;     // the time that training may take is over, by the clock here
+  float lr_factor = 1;  // of the learning rates' schedule, in training
 };
 
 // What all ranks know after Prepare.
@@ -70,6 +71,7 @@ struct AgreedHeader {
   bool stop_requested = false;       // anywhere
   bool out_of_time = false;          // anywhere
   CheckpointVotes checkpoints = {};  // wanted by any rank, written by all
+  float lr_factor = 1;               // the first worker's: every rank steps with the same bits
 };
 
 // One lane's keys: a JaggedKeys for each slot, in the order of slots given to the client.

@@ -116,7 +116,8 @@ Result<PushOutcome> GradientExchange::PushAlone(Step* step, bool bad, const Stat
   for (size_t t = 0; t < topology_.tables(); ++t) {
     TRESTLE_RETURN_IF_ERROR(tables_[t]
                                 ->Push(step->server[t].handles.span(), means_[t].span(),
-                                       step->worker[t].counts.span(), step->header.step)
+                                       step->worker[t].counts.span(), step->header.step,
+                                       step->header.lr_factor)
                                 .Wrap(Where(op)));
   }
   return PushOutcome{true};
@@ -262,7 +263,8 @@ Status GradientExchange::PushTables(Step* step) {
     SumWorkers(*step, t);
     const ServerTable& table = step->server[t];
     TRESTLE_RETURN_IF_ERROR(tables_[t]->Push(table.handles.span(), means_[t].span(),
-                                             table.counts.span(), step->header.step));
+                                             table.counts.span(), step->header.step,
+                                             step->header.lr_factor));
   }
   return {};
 }

@@ -83,6 +83,7 @@ Status KeyExchange::Run(const StepHeader* header, std::vector<LaneKeys> lanes, c
 Status KeyExchange::BuildWorker(const StepHeader& header, std::vector<LaneKeys> lanes, Step* step) {
   step->header = {header.action,         header.step,        header.rows, header.rejected,
                   header.stop_requested, header.out_of_time, Votes()};
+  step->header.lr_factor = header.lr_factor;
   step->lanes = std::move(lanes);
   if (!step->has_keys()) return {};
   worker_builder_.Build(step->lanes, step->training(), &step->worker);
@@ -146,6 +147,7 @@ StepRecord KeyExchange::MakeRecord(const StepHeader* header, bool failed) const 
     record.step = header->step;
     record.rows = header->rows;
     record.rejected = header->rejected;
+    record.lr_factor = header->lr_factor;
   }
   return record;
 }
@@ -186,6 +188,7 @@ Status KeyExchange::Agree(std::span<const StepRecord> records, AgreedHeader* agr
   const size_t first = static_cast<size_t>(topology_.workers.front().value);
   agreed->action = static_cast<Action>(records[first].action);
   agreed->step = records[first].step;
+  agreed->lr_factor = records[first].lr_factor;
   agreed->checkpoints.written = records[first].checkpoints_written;
   for (size_t r = 0; r < records.size(); ++r) {
     const StepRecord& record = records[r];

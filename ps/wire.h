@@ -36,7 +36,7 @@
 
 namespace trestle {
 
-inline constexpr uint32_t kWireMagic = 0x54525332;  // "TRS2": raise with any change of format
+inline constexpr uint32_t kWireMagic = 0x54525333;  // "TRS3": raise with any change of format
 
 enum WireFlags : uint32_t {
   kFailed = 1,         // this rank has a failure: agree on it
@@ -52,7 +52,7 @@ struct StepRecord {
   int32_t action = 0;
   uint32_t checkpoints_wanted = 0;
   uint32_t checkpoints_written = 0;
-  uint32_t unused = 0;
+  float lr_factor = 1;
   int64_t step = 0;
   int64_t rows = 0;
   int64_t rejected = 0;

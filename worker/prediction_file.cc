@@ -22,6 +22,7 @@
 #include "worker/block_types.h"
 #include "worker/input_columns.h"
 #include "worker/metrics.h"
+#include "worker/metrics_terms.h"
 #include "worker/request_ranks.h"
 #include "worker/row_sink.h"
 

@@ -70,7 +70,8 @@ void Progress::AddPredictions(const float* logits, const float* labels, int64_t 
   labels_.insert(labels_.end(), labels, labels + rows);
 }
 
-void Progress::Step(int64_t step, int64_t rows, double loss_sum) {
+void Progress::Step(int64_t step, int64_t rows, double loss_sum, float lr_factor) {
+  lr_factor_ = lr_factor;
   ++pass_done_;
   window_.rows += rows;
   window_.loss_sum += loss_sum;
@@ -106,6 +107,7 @@ void Progress::Report(int64_t step, Clock::Duration now) {
                 {"rows_per_s", RowsPerSecond(now)},
                 {"loss", Loss()},
                 {"window_auc", auc_},
+                {"lr_factor", double{lr_factor_}},
                 {"memory_mib", ResidentMiB()}});
   window_ = {};
   window_start_ = clock_.Now();

@@ -30,8 +30,8 @@ class Progress {
   // A pass begins: "epoch 1/2" or "evaluating", with its number of steps.
   void BeginPass(const std::string& name, int64_t steps);
   // A step is done. rows and loss_sum are global, those of steps that were applied; logits and
-  // labels are those of this rank's lanes.
-  void Step(int64_t step, int64_t rows, double loss_sum);
+  // labels are those of this rank's lanes. lr_factor: of the step, as the schedule has it.
+  void Step(int64_t step, int64_t rows, double loss_sum, float lr_factor = 1);
   // A step of an evaluation: a person sees how far it is; metrics.jsonl gets its result alone.
   void EvaluationStep(int64_t rows);
   void AddPredictions(const float* logits, const float* labels, int64_t rows);
@@ -61,6 +61,7 @@ class Progress {
   Clock::Duration window_start_{};
   Clock::Duration last_drawn_{};
   Window window_;
+  float lr_factor_ = 1;                 // of the newest step
   double auc_ = 0;                      // of the last full window; NaN before
   std::vector<float> logits_, labels_;  // the newest of the window: kAucRows count, twice are held
   bool line_open_ = false;

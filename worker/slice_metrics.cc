@@ -60,7 +60,7 @@ void SliceAccumulator::Add(std::span<const float> logits, std::span<const float>
     const auto z = static_cast<double>(logits[i]);
     Sums row{1, positive, {}, {}};
     row.log_loss.Add(unit.ToFixed(LogLoss(z, positive)));
-    row.predicted.Add(unit.ToFixed(Sigmoid(z)));
+    row.predicted.Add(unit.ToFixed(Probability(z)));
     ++rows_;
     if (exact_) keys_.push_back(AucKey(logits[i], positive));
     for (size_t c = 0; c < columns_.size(); ++c) {

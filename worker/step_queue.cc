@@ -89,6 +89,7 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
       *local = rows.status();
     } else if (rows->has_value()) {
       header.action = options_.action;
+      if (options_.lr_factor) header.lr_factor = options_.lr_factor(step);
       prepared.lanes = *std::move(*rows);
     }
   }

@@ -49,6 +49,8 @@ class StepQueue {
     Ledger before = {};                      // of this worker, before the reader's first step
     std::function<bool()> out_of_time = {};  // whether the pass may take no longer; may be empty
     int64_t last_step = std::numeric_limits<int64_t>::max();  // the pass ends after it
+    // Of a step, by its number; called by the thread. Empty: 1.
+    std::function<float(int64_t)> lr_factor = {};
   };
 
   // Starts the thread. Borrows client and reader.

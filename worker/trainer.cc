@@ -119,7 +119,8 @@ Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, in
   }
   while (goes_on) {
     progress_.BeginPass(name, (*reader)->steps() - progress.steps);
-    TRESTLE_RETURN_IF_ERROR(TrainToPause(**reader, epoch, done.ledger, pauses, &progress, &result));
+    TRESTLE_RETURN_IF_ERROR(
+        TrainToPause(**reader, epoch, epochs, done.ledger, pauses, &progress, &result));
     goes_on =
         !result.complete && !result.stopped && !result.out_of_time && step_ < pauses.last_step;
     if (!goes_on) break;
@@ -134,14 +135,15 @@ Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, in
   return result;
 }
 
-Status Trainer::TrainToPause(LaneReader& reader, int64_t epoch, const Ledger& before,
-                             const EpochPauses& pauses, EpochProgress* progress,
-                             PassResult* result) {
+Status Trainer::TrainToPause(LaneReader& reader, int64_t epoch, int64_t epochs,
+                             const Ledger& before, const EpochPauses& pauses,
+                             EpochProgress* progress, PassResult* result) {
   const int64_t every = pauses.every_steps;
   const int64_t next = every > 0 ? (step_ / every + 1) * every : pauses.last_step;
   StepQueue queue(client_, reader,
                   {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested,
-                   before, options_.out_of_time, std::min(next, pauses.last_step)});
+                   before, options_.out_of_time, std::min(next, pauses.last_step),
+                   LrFactors(epoch, epochs * reader.steps())});
   const Status trained = TrainSteps(queue, epoch, progress);
   progress_.EndPass();
   if (!trained.ok()) queue.Abandon(trained);
@@ -150,6 +152,13 @@ Status Trainer::TrainToPause(LaneReader& reader, int64_t epoch, const Ledger& be
   result->stopped = queue.stopped() && !result->complete;
   result->out_of_time = queue.out_of_time() && !result->complete && !result->stopped;
   return {};
+}
+
+// Of the steps of an epoch, by their numbers.
+std::function<float(int64_t)> Trainer::LrFactors(int64_t epoch, int64_t run_steps) const {
+  return [this, epoch, run_steps](int64_t step) {
+    return LrFactor(options_.schedule, {step - options_.steps_before_segment, epoch, run_steps});
+  };
 }
 
 Status Trainer::TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress) {
@@ -174,7 +183,8 @@ Status Trainer::TrainStep(PreparedStep& prepared, EpochProgress* progress) {
   TRESTLE_ASSIGN_OR_RETURN(const PushOutcome outcome,
                            client_.Push(lookup, !terms.ok(), stop ? terms : Status()));
   const StepTotals totals = outcome.applied ? backend_.Totals() : StepTotals();
-  if (outcome.applied) backend_.ApplyStep(step);
+  const float lr_factor = lookup.header().lr_factor;
+  if (outcome.applied) backend_.ApplyStep(step, lr_factor);
   ++progress->steps;
   progress->skipped_steps += outcome.applied ? 0 : 1;
   progress->rows += lookup.header().rows;
@@ -186,7 +196,7 @@ Status Trainer::TrainStep(PreparedStep& prepared, EpochProgress* progress) {
     progress_.AddPredictions(logits_[lane].data(), prepared.lanes[lane].labels.data(),
                              prepared.lanes[lane].rows);
   }
-  progress_.Step(step, totals.rows, totals.loss_sum);
+  progress_.Step(step, totals.rows, totals.loss_sum, lr_factor);
   return {};
 }
 
@@ -228,6 +238,7 @@ void Trainer::FillTensors(PreparedStep& prepared, int lane, bool training, LaneB
   tensors.rows = rows.rows;
   tensors.numeric = rows.numeric.data();
   tensors.labels = rows.labels.data();
+  tensors.weights = rows.weights.empty() ? nullptr : rows.weights.data();
   tensors.logits = logits_[lane].data();
   for (size_t s = 0; s < slots; ++s) {
     const Slot& slot = schema_->slots[s];

@@ -26,6 +26,7 @@
 #include "worker/evaluation_visitor.h"
 #include "worker/importance.h"
 #include "worker/input.h"
+#include "worker/lr_schedule.h"
 #include "worker/metrics.h"
 #include "worker/progress.h"
 #include "worker/slice_metrics.h"
@@ -78,6 +79,8 @@ struct TrainerOptions {
   std::function<bool()> out_of_time;     // polled once a training step: whether to train no more
   int64_t segment = 0;
   int64_t steps_done = 0;  // training steps before the first of this trainer (a resumed run)
+  LrSchedule schedule;
+  int64_t steps_before_segment = 0;  // training steps before the first of this segment
   // Called after every training step; may be empty. A failure must be one that all ranks have.
   std::function<Status(const StepBoundary&)> at_boundary;
 };
@@ -88,7 +91,7 @@ struct PassResult {
   int64_t skipped_steps = 0;  // bad ones under SKIP
   int64_t rows = 0;           // accepted
   int64_t positives = 0;      // of them, with label 1
-  double loss = 0;            // mean log loss while training, over the steps that were applied
+  double loss = 0;            // mean training loss, over the steps that were applied
   Ledger ledger;
   bool complete = true;      // every row was read; else the ledger is partial
   bool stopped = false;      // incomplete, on request
@@ -138,8 +141,9 @@ class Trainer {
                                                  int64_t segment, int64_t epoch,
                                                  int64_t first_step);
   // The steps of an epoch up to a pause, or to its end, which the result tells.
-  Status TrainToPause(LaneReader& reader, int64_t epoch, const Ledger& before,
+  Status TrainToPause(LaneReader& reader, int64_t epoch, int64_t epochs, const Ledger& before,
                       const EpochPauses& pauses, EpochProgress* progress, PassResult* result);
+  std::function<float(int64_t)> LrFactors(int64_t epoch, int64_t run_steps) const;
   // The steps of a pass, until the queue ends or any rank fails.
   Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress);
   Status VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassResult* result,

@@ -26,7 +26,8 @@ class BaseModel final : public NetworkModel {
       if (!slots_[i].sequence()) parts.push_back(input.slots[i]);
     }
     for (size_t i = 0; i < slots_.size(); ++i) {
-      if (slots_[i].sequence()) parts.push_back(Pool(tape, input.slots[i], input.offsets[i]));
+      if (!slots_[i].sequence()) continue;
+      parts.push_back(JaggedPool(tape, input.slots[i], input.offsets[i], pooling_));
     }
     if (input.numeric != nullptr) parts.push_back(input.numeric);
     Var hidden = nullptr;
@@ -39,12 +40,7 @@ class BaseModel final : public NetworkModel {
   ModelOutputSpec outputs() const override { return {{}, {{"hidden", mlp_.hidden_units()}}}; }
 
  private:
-  Var Pool(Tape& tape, Var items, Offsets offsets) const {
-    return pooling_ == Base::MEAN ? JaggedMean(tape, items, offsets)
-                                  : JaggedSum(tape, items, offsets);
-  }
-
-  Base::Pooling pooling_;
+  Pooling pooling_;
   std::vector<SlotSpec> slots_;
   MlpLayer mlp_;
 };

@@ -1,5 +1,5 @@
 // Deep Interest Network: the user's history is pooled with weights that depend on the candidate.
-// x0 = [other features in order, their sequences sum-pooled; candidate t; v_user; numeric] -> MLP,
+// x0 = [other features in order, their sequences pooled; candidate t; v_user; numeric] -> MLP,
 // v_user = sum_j w(t, h_j) h_j.
 // Source: DIN paper (Zhou et al., KDD 2018), section 4.3.
 #include <algorithm>
@@ -114,7 +114,8 @@ class DinModel final : public NetworkModel {
  public:
   DinModel(const Din& settings, const ModelInputSpec& inputs, DinSlots slots,
            const LayerContext& context)
-      : slots_(std::move(slots)),
+      : pooling_(settings.pooling()),
+        slots_(std::move(slots)),
         group_(inputs.slots[slots_.history.front()].sequence_group),
         attention_(context, "attention", WithDefaults(settings.attention()), slots_.dim),
         mlp_(context, "mlp", WithDefaults(settings.mlp()), MlpInputWidth(slots_, inputs)) {}
@@ -128,7 +129,7 @@ class DinModel final : public NetworkModel {
     for (int index : slots_.others) {
       const Var slot = input.slots[index];
       const bool sequence = !input.offsets[index].empty();
-      parts.push_back(sequence ? JaggedSum(tape, slot, input.offsets[index]) : slot);
+      parts.push_back(sequence ? JaggedPool(tape, slot, input.offsets[index], pooling_) : slot);
     }
     parts.push_back(candidate);
     Var weights = nullptr, hidden = nullptr;
@@ -153,6 +154,7 @@ class DinModel final : public NetworkModel {
     return Concatenate(tape, columns);
   }
 
+  Pooling pooling_;
   DinSlots slots_;
   int group_;  // of the history
   AttentionUnit attention_;

@@ -23,6 +23,12 @@ Result<std::vector<SlotColumn>> SlotColumns(const std::string& optimizer, int di
     slots = {{"accumulator", 1, true}};
   } else if (optimizer == "adam") {
     slots = {{"m", dim}, {"v", dim}};
+  } else if (optimizer == "momentum") {
+    slots = {{"velocity", dim}};
+  } else if (optimizer == "rmsprop") {
+    slots = {{"mean_square", dim}};
+  } else if (optimizer == "ftrl") {
+    slots = {{"z", dim}, {"n", dim}};
   } else if (optimizer != "sgd" && state_width > 0) {
     slots = {{"state", state_width}};
   }

@@ -91,7 +91,7 @@ Trained Train(int workers, int threads) {
       std::copy(total.begin(), total.end(), backend->Sums().begin());
       EXPECT_EQ(backend->Totals().rows, 5 * 17 + 1 + 9);
       EXPECT_FALSE(backend->Totals().bad);
-      backend->ApplyStep(step);
+      backend->ApplyStep(step, 1.0f);
     }
     trained.loss += backends.front()->Totals().loss_sum;
     for (LaneFixture& fixture : lanes) Append(fixture.lane, &trained);
@@ -115,6 +115,33 @@ TEST(CpuBackend, BitsDoNotDependOnThreadsOrWorkers) {
   }
 }
 
+// The sums of a lane's step under a loss; by its name, for messages.
+std::vector<int64_t> SumsOf(const std::string& focal, const float* weights) {
+  BackendOptions options = Options("base { mlp { units: [8] } }");
+  if (!focal.empty()) options.loss.mutable_focal();
+  auto backend = Make(options);
+  LaneFixture fixture(TestInputs(), 3, 4, 1);
+  fixture.lane.weights = weights;
+  backend->BeginStep();
+  backend->RunLane(0, {.step = 1, .lane = 0}, true, fixture.lane);
+  const std::span<int64_t> sums = backend->Sums();
+  EXPECT_EQ(backend->Totals().rows, 3);
+  return {sums.begin(), sums.end() - 2};  // without rows and bad lanes
+}
+
+TEST(CpuBackend, RowsOfWeightTwoCountTwiceAndOfWeightZeroNot) {
+  const float ones[] = {1, 1, 1}, twos[] = {2, 2, 2}, zeros[] = {0, 0, 0};
+  for (const std::string loss : {"", "focal"}) {
+    const std::vector<int64_t> plain = SumsOf(loss, nullptr), doubled = SumsOf(loss, twos);
+    EXPECT_EQ(SumsOf(loss, ones), plain);
+    EXPECT_EQ(SumsOf(loss, zeros), std::vector<int64_t>(plain.size(), 0));
+    for (size_t i = 0; i < plain.size(); ++i) {
+      EXPECT_NEAR(static_cast<double>(doubled[i]), 2.0 * static_cast<double>(plain[i]), 2) << i;
+    }
+  }
+  EXPECT_NE(SumsOf("", nullptr), SumsOf("focal", nullptr));
+}
+
 TEST(CpuBackend, TrainingLearns) {
   auto backend = Make(Options("base { mlp { units: [8] } }"));
   LaneFixture fixture(TestInputs(), 50, 4, 1);
@@ -125,7 +152,7 @@ TEST(CpuBackend, TrainingLearns) {
     backend->Sums();
     last = backend->Totals().loss_sum;
     if (step == 1) first = last;
-    backend->ApplyStep(step);
+    backend->ApplyStep(step, 1.0f);
   }
   EXPECT_LT(last, 0.8 * first);
 }
@@ -224,7 +251,7 @@ TEST(CpuBackend, AStatisticThatNoLaneHadStays) {
   backend->BeginStep();
   backend->RunLane(0, {.step = 1, .lane = 0}, true, without.lane);
   backend->Sums();
-  backend->ApplyStep(1);
+  backend->ApplyStep(1, 1.0f);
   for (float x : mean) EXPECT_EQ(x, 0.0f);
   for (float x : variance) EXPECT_EQ(x, 1.0f);
   for (float x : mlp) EXPECT_NE(x, 0.0f);
@@ -241,7 +268,7 @@ TEST(CpuBackend, StatisticsAverageOverTheLanesThatHadThem) {
     backend->RunLane(0, {.step = 1, .lane = 0}, true, with.lane);
     if (backend == both.get()) backend->RunLane(0, {.step = 1, .lane = 1}, true, without.lane);
     backend->Sums();
-    backend->ApplyStep(1);
+    backend->ApplyStep(1, 1.0f);
   }
   const auto a = State(alone.get(), name);
   const auto b = State(both.get(), name);
@@ -259,7 +286,7 @@ TEST(CpuBackend, AStepWithoutRowsChangesNothing) {
   backend->RunLane(0, {.step = 1, .lane = 0}, true, empty.lane);
   backend->Sums();
   EXPECT_EQ(backend->Totals().rows, 0);
-  backend->ApplyStep(1);
+  backend->ApplyStep(1, 1.0f);
   EXPECT_EQ(backend->Digest(), digest);
 }
 
@@ -280,7 +307,7 @@ TEST(CpuBackend, StateRestoresTheDigest) {
   trained->BeginStep();
   for (int i = 0; i < 8; ++i) trained->RunLane(0, {.step = 1, .lane = i}, true, lanes[i].lane);
   trained->Sums();
-  trained->ApplyStep(1);
+  trained->ApplyStep(1, 1.0f);
   auto restored = Make(Options(kDin));
   EXPECT_NE(restored->Digest(), trained->Digest());
   auto from = trained->State();

@@ -50,7 +50,7 @@ void ExpectFollows(const std::string& text, const Rule& rule, double l2 = 0.0, d
       const double decay = i < kWeights ? l2 * weights[i] : 0.0;
       weights[i] += elements[i](step, gradient[i] * factor + decay);
     }
-    (*optimizer)->Step(step, gradient, &parameters);
+    (*optimizer)->Step(step, 1.0f, gradient, &parameters);
     for (int64_t i = 0; i < size; ++i) {
       ASSERT_NEAR(parameters.values()[i], weights[i], 2e-6 * step)
           << "step " << step << " element " << i;
@@ -97,6 +97,21 @@ TEST(DenseOptimizer, FollowsItsSettings) {
   ExpectFollows("momentum { lr: 0.05 momentum: 0.5 }", MomentumRule(0.05, 0.5));
   ExpectFollows("adagrad { lr: 0.1 initial_accumulator: 0.1 epsilon: 0.001 }",
                 AdagradRule(0.1, 0.1, 0.001));
+}
+
+// Half the factor is half the learning rate, bit for bit.
+TEST(DenseOptimizer, FactorOfTheScheduleScalesTheLearningRate) {
+  for (const std::string kind : {"sgd", "momentum", "adagrad", "adam"}) {
+    std::vector<std::vector<float>> weights;
+    for (const auto& [lr, factor] : {std::pair("0.25", 1.0f), {"0.5", 0.5f}}) {
+      ParameterSet parameters = TestParameters();
+      auto optimizer = MakeFlatOptimizer(Settings(kind + " { lr: " + lr + " }"), parameters.size());
+      std::vector<float> gradient(parameters.size(), 0.3f);
+      (*optimizer)->Step(2, factor, gradient, &parameters);
+      weights.emplace_back(parameters.values().begin(), parameters.values().end());
+    }
+    EXPECT_EQ(weights[0], weights[1]) << kind;
+  }
 }
 
 TEST(DenseOptimizer, L2DecaysWeightsAndNotBiases) {

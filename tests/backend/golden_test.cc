@@ -150,7 +150,7 @@ void CheckGradients(const GoldenCase& golden, const LaneTensors& lane, DenseBack
 }
 
 void CheckStatisticsAfterTheStep(const GoldenCase& golden, DenseBackend* backend) {
-  backend->ApplyStep(1);
+  backend->ApplyStep(1, 1.0f);
   for (const auto& [slice, values] : backend->State()) {
     if (!slice.name.starts_with("statistic/")) continue;
     ExpectClose(slice.name, Doubles(values.data(), values.size()),

@@ -9,6 +9,7 @@
 
 #include "backend/attention.h"
 #include "backend/linear.h"
+#include "backend/loss.h"
 #include "backend/ops.h"
 #include "tests/backend/lane_fixture.h"
 
@@ -73,7 +74,7 @@ LaneRun RunLane(const BuiltModel& built, const Forward& forward, LaneTensors& la
   }
   const Var logits = forward(tape, input);
   run.logits.assign(logits->value, logits->value + logits->size());
-  const Var loss = LogLossSum(tape, logits, lane.labels);
+  const Var loss = LossSum(tape, logits, lane.labels, lane.weights, {});
   run.loss = *loss->value;
   if (!training) return run;
   tape.Backward(loss);

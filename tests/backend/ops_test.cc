@@ -112,7 +112,10 @@ void AddJagged(std::vector<OperatorCase>& cases) {
     cases.push_back(
         Case("BroadcastToItems_" + name, {{b, 3}}, OP(BroadcastToItems<T>(tape, x[0], o))));
     cases.push_back(Case("JaggedSum_" + name, {{total, 3}}, OP(JaggedSum<T>(tape, x[0], o))));
-    cases.push_back(Case("JaggedMean_" + name, {{total, 3}}, OP(JaggedMean<T>(tape, x[0], o))));
+    for (Pooling pooling : {MEAN, SQRTN}) {
+      cases.push_back(Case("JaggedPool_" + Pooling_Name(pooling) + "_" + name, {{total, 3}},
+                           OP(JaggedPool<T>(tape, x[0], o, pooling))));
+    }
     cases.push_back(
         Case("JaggedSoftmax_" + name, {{total, 1}}, OP(JaggedSoftmax<T>(tape, x[0], o))));
   }
@@ -164,27 +167,20 @@ TEST_P(Operator, FloatFollowsDouble) {
 INSTANTIATE_TEST_SUITE_P(All, Operator, testing::ValuesIn(AllCases()),
                          [](const auto& param) { return param.param.name; });
 
-TEST(LogLossSum, GradientMatchesFiniteDifferences) {
-  for (int64_t rows : {0, 1, 9}) {
-    TapeFixture<double> fixture(4);
-    fixture.Add(rows, 1, 3.0);
-    const std::vector<float> labels{1, 0, 0, 1, 1, 0, 1, 0, 0};
-    ExpectGradientsMatch(fixture, [&](TapeT<double>& tape, const Vars<double>& x) {
-      return LogLossSum<double>(tape, x[0], labels.data());
+// Rows of 2, 0, 3, 1 and 0 items.
+TEST(JaggedPool, DividesTheSumByTheCountOrItsRootAndKeepsEmptyListsAtZero) {
+  for (auto [pooling, of_two, of_three] : {std::tuple{SUM, 1.0, 1.0},
+                                           {MEAN, 0.5, 1.0 / 3},
+                                           {SQRTN, std::sqrt(0.5), std::sqrt(1.0 / 3)}}) {
+    TapeFixture<double> fixture(1);
+    fixture.Add(6, 1);
+    fixture.leaves[0].value = {1, 2, 4, 8, 16, 32};
+    const auto pooled = fixture.Run([&](TapeT<double>& tape, const Vars<double>& x) {
+      return JaggedPool<double>(tape, x[0], TestOffsets(), pooling);
     });
+    const std::vector<double> expected{3 * of_two, 0, 28 * of_three, 32, 0};
+    for (size_t r = 0; r < expected.size(); ++r) EXPECT_DOUBLE_EQ(pooled[r], expected[r]) << r;
   }
-}
-
-TEST(LogLossSum, StaysFiniteAtExtremeLogits) {
-  TapeFixture<float> fixture(4);
-  fixture.Add(4, 1);
-  fixture.leaves[0].value = {200.0f, -200.0f, 200.0f, -200.0f};
-  const std::vector<float> labels{1, 0, 0, 1};
-  const auto loss = fixture.Run([&](Tape& tape, const Vars<float>& x) {
-    return LogLossSum<float>(tape, x[0], labels.data());
-  });
-  EXPECT_EQ(loss[0], 400.0f);
-  for (float g : fixture.leaves[0].grad) EXPECT_TRUE(std::isfinite(g));
 }
 
 // What the lane's statistics receive: mean and unbiased variance; one row: 0; no rows: nothing.

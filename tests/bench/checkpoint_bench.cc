@@ -167,7 +167,7 @@ class Training {
     at_begin();
     Must(table_.Pull(keys, EmbeddingTable::Missing::kCreate, weights_, handles_).status());
     Dense();
-    Must(table_.Push(handles_, gradients_, counts_, ++step_));
+    Must(table_.Push(handles_, gradients_, counts_, ++step_, 1.0f));
     return Now() - begin;
   }
 
@@ -185,7 +185,7 @@ class Training {
                      std::span(weights_).first(n * kDim), handles)
                .status());
       Must(table_.Push(handles, std::span(gradients_).first(n * kDim), std::span(counts_).first(n),
-                       step_));
+                       step_, 1.0f));
     }
   }
 

@@ -21,6 +21,7 @@
 #include "backend/gemm.h"
 #include "backend/isa.h"
 #include "backend/linear.h"
+#include "backend/loss.h"
 #include "backend/ops.h"
 #include "backend/parameters.h"
 #include "base/thread_pool.h"
@@ -304,7 +305,7 @@ class DinStep {
     z = Affine(layers_[3], ConcatColumns<float>(tape_, parts));
     z = Activated(layers_[3], z, layers_[4]);
     z = Activated(layers_[4], z, layers_[5]);
-    return LogLossSum<float>(tape_, z, labels_.data());
+    return LossSum<float>(tape_, z, labels_.data(), nullptr, {});
   }
 
   Kind kind_;

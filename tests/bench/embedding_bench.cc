@@ -118,7 +118,7 @@ class TrestleTable {
              .status());
   }
   void Update(const Batch& batch, int64_t step) {
-    Must(table_->Push(batch.handles, batch.gradients, batch.counts, step));
+    Must(table_->Push(batch.handles, batch.gradients, batch.counts, step, 1.0f));
   }
   EmbeddingTable& table() { return *table_; }
 

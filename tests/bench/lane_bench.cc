@@ -66,7 +66,7 @@ void BM_ApplyStep(benchmark::State& state) {
   backend->RunLane(0, {.step = 1, .lane = 0}, true, fixture.lane);
   backend->Sums();
   int64_t step = 0;
-  for (auto _ : state) backend->ApplyStep(++step);
+  for (auto _ : state) backend->ApplyStep(++step, 1.0f);
   state.counters["parameters"] = static_cast<double>(backend->parameters().size());
 }
 BENCHMARK(BM_ApplyStep)->Unit(benchmark::kMicrosecond);

@@ -112,6 +112,15 @@ TEST_F(Digest, IsTheSameAtAnyNumberOfDedicatedServers) {
       {}, {{4, {"cluster.servers=0"}}, {4, {"cluster.servers=1"}}, {4, {"cluster.servers=2"}}});
 }
 
+TEST_F(Digest, IsTheSameUnderOtherOptimizersLossesAndASchedule) {
+  ExpectSameBits(
+      {"tables[video_id].optimizer.momentum.lr=0.05", "tables[author_id].optimizer.rmsprop.lr=0.01",
+       "tables[tag].optimizer.ftrl={ lr: 0.05 l1: 0.0001 l2: 0.1 }", "loss.focal.gamma=1",
+       "loss.label_smoothing=0.1", "model.din.pooling=SQRTN",
+       "optimizer.schedule={ warmup_steps: 5 cosine { floor: 0.05 } }"},
+      {{2, {}}, {3, {"cluster.servers=1"}}});
+}
+
 TEST_F(Digest, IsTheSameInTimeOrder) {
   ExpectSameBits({"data.order=TIME"}, {{3, {}}, {4, {"cluster.servers=1"}}});
 }

@@ -14,6 +14,7 @@
 
 #include "tests/support/small_job.h"
 #include "worker/metrics.h"
+#include "worker/metrics_terms.h"
 
 namespace trestle {
 namespace {

@@ -45,8 +45,15 @@ class Resume : public ::testing::Test {
   std::string other_run() const { return small_.dir().Join("other"); }
 
   const SmallJob small_;
-  const std::string config_ =
-      small_.Config("train { epochs: 2 } optimizer { embedding { adam { lr: 0.01 } } }\n");
+  // A rate that is another in every step, and rows with state of every kind.
+  const std::string config_ = small_.Config(
+      "train { epochs: 2 }\n"
+      "optimizer {\n"
+      "  embedding { adam { lr: 0.01 } }\n"
+      "  schedule { warmup_steps: 7 exponential { decay_steps: 9 } }\n"
+      "}\n"
+      "tables { name: \"user\" optimizer { ftrl { lr: 0.1 l1: 0.001 } } }\n"
+      "loss { mixed {} label_smoothing: 0.05 }\n");
   const std::vector<std::string> often_ = {"--set", "checkpoint.every_steps=5", "--set",
                                            "checkpoint.keep=100"};
 };

@@ -88,7 +88,12 @@ class Segments : public ::testing::Test {
 
   const SmallJob small_;
   const std::string config_ =
-      small_.Config("train { epochs: 2 } optimizer { embedding { adam { lr: 0.01 } } }\n");
+      // The schedule begins anew every day and ends with it.
+      small_.Config("train { epochs: 2 }\n"
+                    "optimizer {\n"
+                    "  embedding { adam { lr: 0.01 } }\n"
+                    "  schedule { warmup_steps: 5 cosine { floor: 0.1 } }\n"
+                    "}\n");
   const std::string day2_ = small_.dir().Join("day2.parquet");
   const std::string day3_ = small_.dir().Join("day3.parquet");
   const std::vector<std::string> often_ = {"--set", "checkpoint.every_steps=5", "--set",

@@ -35,6 +35,18 @@ void ReferenceStep(const RowOptimizer& optimizer, std::vector<Real>& w, std::vec
   if (const auto* sgd = std::get_if<SgdRow>(&optimizer)) {
     gather(sgd->l2);
     for (int d = 0; d < dim; ++d) w[d] -= Real(sgd->lr) * gradient[d];
+  } else if (const auto* momentum = std::get_if<MomentumRow>(&optimizer)) {
+    gather(momentum->l2);
+    for (int d = 0; d < dim; ++d) {
+      s[d] = Real(momentum->momentum) * s[d] + gradient[d];
+      w[d] -= Real(momentum->lr) * s[d];
+    }
+  } else if (const auto* rms = std::get_if<RmsPropRow>(&optimizer)) {
+    gather(rms->l2);
+    for (int d = 0; d < dim; ++d) {
+      s[d] = Real(rms->decay) * s[d] + (Real(1) - Real(rms->decay)) * gradient[d] * gradient[d];
+      w[d] -= Real(rms->lr) * gradient[d] / (std::sqrt(s[d]) + Real(rms->epsilon));
+    }
   } else if (const auto* a = std::get_if<AdagradRow>(&optimizer)) {
     gather(a->l2);
     for (int d = 0; d < dim; ++d) {
@@ -70,7 +82,7 @@ void ApplyStep(const RowOptimizer& optimizer, std::vector<float>& w, std::vector
                const std::vector<float>& g, int64_t step) {
   std::visit(
       [&](const auto& o) {
-        o.AtStep(step).Apply(w.data(), s.data(), g.data(), static_cast<int>(w.size()));
+        o.AtStep(step, 1.0f).Apply(w.data(), s.data(), g.data(), static_cast<int>(w.size()));
       },
       optimizer);
 }
@@ -93,16 +105,19 @@ TEST_P(OptimizerTest, IsTheScalarFormBitForBitAndCloseToDouble) {
     EXPECT_EQ(w, scalar_w) << "dim " << dim;
     EXPECT_EQ(s, scalar_s) << "dim " << dim;
     for (int d = 0; d < dim; ++d) EXPECT_NEAR(w[d], exact_w[d], 2e-6 * (1 + std::fabs(w[d])));
-    for (size_t i = 0; i < s.size(); ++i) EXPECT_NEAR(s[i], exact_s[i], 4e-6 * (1 + s[i]));
+    for (size_t i = 0; i < s.size(); ++i) {
+      EXPECT_NEAR(s[i], exact_s[i], 4e-6 * (1 + std::fabs(s[i])));
+    }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, OptimizerTest,
-                         testing::Values(SgdRow{kLr, 0}, SgdRow{kLr, kL2},
-                                         AdagradRow{kLr, 0.1f, 1e-10f, kL2},
-                                         RowwiseAdagradRow{kLr, 0.1f, 1e-10f, kL2},
-                                         AdamRow{kLr, 0.9f, 0.999f, 1e-8f, 0},
-                                         AdamRow{kLr, 0.8f, 0.99f, 1e-6f, kL2}));
+INSTANTIATE_TEST_SUITE_P(
+    All, OptimizerTest,
+    testing::Values(SgdRow{kLr, 0}, SgdRow{kLr, kL2}, MomentumRow{kLr, 0.9f, 0},
+                    MomentumRow{kLr, 0.5f, kL2}, RmsPropRow{kLr, 0.99f, 1e-8f, 0},
+                    RmsPropRow{kLr, 0.9f, 1e-4f, kL2}, AdagradRow{kLr, 0.1f, 1e-10f, kL2},
+                    RowwiseAdagradRow{kLr, 0.1f, 1e-10f, kL2}, AdamRow{kLr, 0.9f, 0.999f, 1e-8f, 0},
+                    AdamRow{kLr, 0.8f, 0.99f, 1e-6f, kL2}));
 
 TEST(Optimizer, AdagradOfAZeroGradientChangesNothing) {
   std::vector<float> w = {1, 2}, s = {0, 0};
@@ -123,6 +138,104 @@ TEST(Optimizer, LateFirstAdamTouchMovesBySqrtOfTheBetas) {
   std::vector<float> w = {0}, s(2, 0.0f);
   ApplyStep(AdamRow{kLr, 0.9f, 0.999f, 1e-8f, 0}, w, s, {5}, 1'000'000);
   EXPECT_NEAR(w[0], -3.1623f * kLr, 1e-4);
+}
+
+// The paper's algorithm as it stands: z is kept, w follows from it.
+struct NaiveFtrl {
+  FtrlRow rule;
+  std::vector<double> z, n, w;
+  explicit NaiveFtrl(const FtrlRow& row, const std::vector<float>& initial)
+      : rule(row), n(initial.size(), 0), w(initial.begin(), initial.end()) {
+    // Where z must be for the rule to give the initial weights.
+    for (const double x : w) {
+      z.push_back(
+          x == 0 ? 0 : -x * (double{rule.beta} / rule.lr + rule.l2) - std::copysign(rule.l1, x));
+    }
+  }
+  void Step(const std::vector<float>& g) {
+    for (size_t i = 0; i < w.size(); ++i) {
+      const double more = n[i] + double{g[i]} * g[i];
+      const double sigma = (std::sqrt(more) - std::sqrt(n[i])) / rule.lr;
+      z[i] += g[i] - sigma * w[i];
+      n[i] = more;
+      const double divisor = (rule.beta + std::sqrt(n[i])) / rule.lr + rule.l2;
+      w[i] = std::fabs(z[i]) <= rule.l1 ? 0 : -(z[i] - std::copysign(rule.l1, z[i])) / divisor;
+    }
+  }
+};
+
+TEST(Ftrl, FollowsThePapersAlgorithmFromAnyInitialWeight) {
+  constexpr int kDim = 33;
+  for (const FtrlRow& rule :
+       {FtrlRow{0.05f, 1, 0, 0}, FtrlRow{0.05f, 1, 2, 0}, FtrlRow{0.3f, 0.1f, 1, 3}}) {
+    std::mt19937_64 random(8);
+    std::vector<float> w = RandomFloats(random, kDim), s(2 * kDim, 0.0f);
+    for (int d = 0; d < kDim; d += 2) w[d] = 0;
+    NaiveFtrl naive(rule, w);
+    int zeros = 0;
+    for (int64_t step = 1; step <= 300; ++step) {
+      const std::vector<float> g = RandomFloats(random, kDim);
+      ApplyStep(rule, w, s, g, step);
+      naive.Step(g);
+      for (int d = 0; d < kDim; ++d) {
+        ASSERT_NEAR(w[d], naive.w[d], 2e-5) << "step " << step << " element " << d;
+        ASSERT_NEAR(s[d], naive.z[d], 1e-3 * (1 + std::fabs(naive.z[d])));
+        ASSERT_NEAR(s[kDim + d], naive.n[d], 1e-4 * naive.n[d]);
+        zeros += w[d] == 0;
+      }
+    }
+    EXPECT_EQ(zeros > 0, rule.l1 > 0);
+  }
+}
+
+TEST(Ftrl, WithoutPenaltiesIsAdagradWithBeta) {
+  std::mt19937_64 random(9);
+  std::vector<float> w = RandomFloats(random, 8), s(16, 0.0f), adagrad_w = w, adagrad_s(8, 0.0f);
+  for (int64_t step = 1; step <= 50; ++step) {
+    const std::vector<float> g = RandomFloats(random, 8);
+    ApplyStep(FtrlRow{kLr, 1, 0, 0}, w, s, g, step);
+    ApplyStep(AdagradRow{kLr, 0, 1, 0}, adagrad_w, adagrad_s, g, step);
+    for (int d = 0; d < 8; ++d) EXPECT_NEAR(w[d], adagrad_w[d], 1e-5);
+  }
+}
+
+TEST(Ftrl, AFallingRateKeepsTheWeightsAndNoRateStopsThem) {
+  const FtrlRow rule{0.1f, 1, 0.5f, 0.1f};
+  std::vector<float> w = {1, -2, 0}, s(6, 0.0f);
+  rule.AtStep(1, 1.0f).Apply(w.data(), s.data(), std::vector<float>{0.2f, 0.1f, 3}.data(), 3);
+  const std::vector<float> before = w;
+  rule.AtStep(2, 0.01f).Apply(w.data(), s.data(), std::vector<float>{0, 0, 0}.data(), 3);
+  for (int d = 0; d < 3; ++d) EXPECT_NEAR(w[d], before[d], 1e-6);
+  const std::vector<float> stopped_w = w, stopped_s = s;
+  rule.AtStep(3, 0.0f).Apply(w.data(), s.data(), std::vector<float>{5, 5, 5}.data(), 3);
+  EXPECT_EQ(w, stopped_w);
+  EXPECT_EQ(s, stopped_s);
+}
+
+// Half the factor is half the learning rate, bit for bit.
+TEST(Optimizer, FactorOfTheScheduleScalesTheLearningRate) {
+  const RowOptimizer at_half[] = {SgdRow{kLr / 2, kL2},
+                                  MomentumRow{kLr / 2, 0.9f, kL2},
+                                  AdagradRow{kLr / 2, 0, 1e-10f, kL2},
+                                  RowwiseAdagradRow{kLr / 2, 0, 1e-10f, kL2},
+                                  RmsPropRow{kLr / 2, 0.9f, 1e-8f, kL2},
+                                  AdamRow{kLr / 2, 0.9f, 0.999f, 1e-8f, kL2},
+                                  FtrlRow{kLr / 2, 1, 0.1f, 0.2f}};
+  for (const RowOptimizer& half : at_half) {
+    std::mt19937_64 random(4);
+    const std::vector<float> g = RandomFloats(random, 9);
+    std::vector<float> w = RandomFloats(random, 9), s(StateWidth(half, 9), 0.5f);
+    std::vector<float> whole_w = w, whole_s = s;
+    ApplyStep(half, w, s, g, 3);
+    std::visit(
+        [&](auto whole) {
+          whole.lr *= 2;
+          whole.AtStep(3, 0.5f).Apply(whole_w.data(), whole_s.data(), g.data(), 9);
+        },
+        half);
+    EXPECT_EQ(w, whole_w);
+    EXPECT_EQ(s, whole_s);
+  }
 }
 
 struct Moments {

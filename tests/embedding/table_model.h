@@ -28,6 +28,9 @@ inline constexpr OptimizerCase kOptimizers[] = {
     {"adagrad", [](EmbeddingOptimizer* o) { o->mutable_adagrad(); }},
     {"rowwise_adagrad", [](EmbeddingOptimizer* o) { o->mutable_rowwise_adagrad(); }},
     {"adam", [](EmbeddingOptimizer* o) { o->mutable_adam(); }},
+    {"momentum", [](EmbeddingOptimizer* o) { o->mutable_momentum(); }},
+    {"rmsprop", [](EmbeddingOptimizer* o) { o->mutable_rmsprop(); }},
+    {"ftrl", [](EmbeddingOptimizer* o) { o->mutable_ftrl()->set_l1(0.2f); }},
 };
 
 inline TableSpec Spec(int dim, const OptimizerCase& optimizer = kOptimizers[1],
@@ -37,7 +40,7 @@ inline TableSpec Spec(int dim, const OptimizerCase& optimizer = kOptimizers[1],
   table.set_dim(dim);
   table.set_unseen(unseen);
   optimizer.choose(table.mutable_optimizer());
-  table.mutable_optimizer()->set_l2(0.001f);
+  if (!table.optimizer().has_ftrl()) table.mutable_optimizer()->set_l2(0.001f);
   return MakeTableSpec(table, 99).value();
 }
 
@@ -73,6 +76,8 @@ inline std::vector<float> Gradient(Key key, int64_t step, int dim) {
   return g;
 }
 
+inline float LrFactor(int64_t step) { return step % 2 ? 1.0f : 0.5f; }
+
 inline KeyCounts CountsOf(Key key) {
   return {static_cast<uint32_t>(key.value % 7 + 1), static_cast<uint32_t>(key.value % 3 + 1)};
 }
@@ -86,7 +91,7 @@ inline void Push(EmbeddingTable& table, const std::vector<Key>& keys,
     gradients.insert(gradients.end(), g.begin(), g.end());
     counts.push_back(CountsOf(key));
   }
-  const Status status = table.Push(handles, gradients, counts, step);
+  const Status status = table.Push(handles, gradients, counts, step, LrFactor(step));
   EXPECT_TRUE(status.ok()) << status.ToString();
 }
 
@@ -121,7 +126,8 @@ class Model {
     const std::vector<float> g = Gradient(key, step, spec_.dim);
     std::visit(
         [&](const auto& o) {
-          o.AtStep(step).Apply(row.weights.data(), row.state.data(), g.data(), spec_.dim);
+          o.AtStep(step, LrFactor(step))
+              .Apply(row.weights.data(), row.state.data(), g.data(), spec_.dim);
         },
         optimizer_);
     row.occurrences += CountsOf(key).occurrences;

@@ -42,6 +42,16 @@ TEST(TableSpec, FillsDefaultsOfTheOptimizerChosen) {
   EXPECT_EQ(spec->optimizer.adam().epsilon(), 1e-8f);
 }
 
+TEST(TableSpec, FillsDefaultsOfMomentumRmsPropAndFtrl) {
+  Table table = SmallTable();
+  table.mutable_optimizer()->mutable_momentum();
+  EXPECT_EQ(MakeTableSpec(table, 7)->optimizer.momentum().momentum(), 0.9f);
+  table.mutable_optimizer()->mutable_rmsprop();
+  EXPECT_EQ(MakeTableSpec(table, 7)->optimizer.rmsprop().decay(), 0.99f);
+  table.mutable_optimizer()->mutable_ftrl();
+  EXPECT_EQ(MakeTableSpec(table, 7)->optimizer.ftrl().beta(), 1.0f);
+}
+
 TEST(TableSpec, KeepsAnExplicitZero) {
   Table table = SmallTable();
   table.mutable_initializer()->mutable_normal()->set_std(0.0f);
@@ -66,6 +76,17 @@ TEST(TableSpec, NamesTheFieldThatIsOutOfRange) {
        [](Table* t) { t->mutable_optimizer()->mutable_adam()->set_beta2(1); }},
       {"tables[cate_id].optimizer.rowwise_adagrad.epsilon: 0 is not above 0",
        [](Table* t) { t->mutable_optimizer()->mutable_rowwise_adagrad()->set_epsilon(0); }},
+      {"tables[cate_id].optimizer.momentum.momentum: 1 is not below 1",
+       [](Table* t) { t->mutable_optimizer()->mutable_momentum()->set_momentum(1); }},
+      {"tables[cate_id].optimizer.rmsprop.decay: -1 is not at least 0",
+       [](Table* t) { t->mutable_optimizer()->mutable_rmsprop()->set_decay(-1); }},
+      {"tables[cate_id].optimizer.ftrl.beta: 0 is not above 0",
+       [](Table* t) { t->mutable_optimizer()->mutable_ftrl()->set_beta(0); }},
+      {"tables[cate_id].optimizer.l2: ftrl has its own; set optimizer.ftrl.l2",
+       [](Table* t) {
+         t->mutable_optimizer()->mutable_ftrl();
+         t->mutable_optimizer()->set_l2(0.1f);
+       }},
       {"tables[cate_id].optimizer.l2: -0.5 is not at least 0",
        [](Table* t) { t->mutable_optimizer()->set_l2(-0.5f); }},
       {"tables[cate_id].initializer.uniform.high: 0 is not above 0",

@@ -125,6 +125,25 @@ TEST_F(Compatibility, NumbersOfOptimizersAreRecorded) {
   EXPECT_THAT(Recorded({"tables[item].optimizer.adam.lr=0.25"}), ElementsAre(HasSubstr("0.25")));
 }
 
+TEST_F(Compatibility, LossAndScheduleAreRecorded) {
+  EXPECT_THAT(Recorded({"loss.focal.gamma=2"}), ElementsAre(HasSubstr("loss")));
+  const std::string exponential =
+      Replaced("optimizer {", "optimizer { schedule { exponential { decay_steps: 9 } }");
+  EXPECT_THAT(RecordedOf(CheckText(exponential, {})), ElementsAre(HasSubstr("optimizer.schedule")));
+}
+
+TEST_F(Compatibility, EpochsAreRecordedWhereTheScheduleEndsWithThem) {
+  const std::string cosine = Replaced("optimizer {", "optimizer { schedule { cosine {} }");
+  const LoadedConfig loaded = Load(cosine, {});
+  checkpoint_.set_config(Canonical(loaded.config));
+  EXPECT_THAT(RecordedOf(CheckText(cosine, {})), IsEmpty());
+  EXPECT_THAT(RecordedOf(CheckText(cosine, {"train.epochs=9"})),
+              ElementsAre("step 1200: train.epochs: 5 -> 9"));
+  EXPECT_THAT(
+      RecordedOf(CheckText(cosine, {"train.epochs=9", "optimizer.schedule.cosine.steps=500"})),
+      ElementsAre("step 1200: optimizer.schedule.cosine.steps: 500"));
+}
+
 TEST_F(Compatibility, OtherOptimizersAreRefused) {
   for (const ResumeFlags& flags : {ResumeFlags(), kAll}) {
     EXPECT_THAT(

@@ -13,6 +13,7 @@
 namespace trestle {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // A filesystem of texts, for reading alone.
@@ -161,13 +162,13 @@ c.textproto:2:1: unexpected "}": nothing is open here
 c.textproto:2:3: expected the name of a field in the config, found "7"
 c.textproto:3:36: model.din.candidate[1]: expected a string in quotes, found "]"
 c.textproto:3:47: model.din.history[0]: expected a string in quotes, found "lanes"
-c.textproto:3:47: unknown field "lanes" in model.din; Fields of model.din: candidate, history, attention, mlp
+c.textproto:3:47: unknown field "lanes" in model.din; Fields of model.din: candidate, history, attention, mlp, pooling
 c.textproto:3:58: model.base: only one of its kind may be set, and model.din is, in line 3
 c.textproto:4:15: batch.rows: expected an integer, found "lanes"
 c.textproto:5:32: optimizer.dense.adam.lr: takes one value, found a list
 c.textproto:5:36: optimizer.dense.adam.lr: set twice, first in line 5
 c.textproto:5:39: optimizer.dense.adam.lr: expected ":" after the name, found "2"
-c.textproto:6:1: unknown field "train" in optimizer; Fields of optimizer: embedding, dense
+c.textproto:6:1: unknown field "train" in optimizer; Fields of optimizer: embedding, dense, schedule
 c.textproto:6:18: expected "}" to close optimizer, opened in line 5, found the end)");
 }
 
@@ -204,6 +205,26 @@ c.textproto:8:25: tables[0].dim: 4097 is out of range; allowed: 1 to 4096)");
 TEST(ConfigErrors, LanesMayNotExceedRows) {
   EXPECT_EQ(ErrorsOf(std::string(kLeast) + "batch { rows: 8 lanes: 9 }"),
             "c.textproto:1:73: batch.lanes: 9 lanes for batch.rows 8; allowed: 1 to 8");
+}
+
+TEST(ConfigErrors, SchedulesMustSayTheirStepsAndEndAfterTheWarmUp) {
+  EXPECT_EQ(
+      ErrorsOf(std::string(kLeast) + "optimizer { schedule { step {} } }"),
+      "c.textproto:1:73: optimizer.schedule.step.every_steps: missing; say after how many steps "
+      "the rates fall, as in step { every_steps: 1000 }");
+  EXPECT_THAT(
+      ErrorsOf(std::string(kLeast) + "optimizer { schedule { exponential {} } }"),
+      HasSubstr("optimizer.schedule.exponential.decay_steps: missing; say in how many steps"));
+  EXPECT_THAT(ErrorsOf(std::string(kLeast) +
+                       "optimizer { schedule { warmup_steps: 200 cosine { steps: 100 } } }"),
+              HasSubstr("optimizer.schedule.cosine.steps: 100 steps are over before the warm-up of "
+                        "200; give more, or none for all of the run"));
+  EXPECT_THAT(
+      ErrorsOf(std::string(kLeast) + "optimizer { schedule { epoch { factor: 2 } } } "
+                                     "loss { focal { alpha: -1 } label_smoothing: 1 }"),
+      AllOf(HasSubstr("optimizer.schedule.epoch.factor: 2 is out of range; allowed: 0 to 1"),
+            HasSubstr("loss.focal.alpha: -1 is out of range; allowed: 0 to 1"),
+            HasSubstr("loss.label_smoothing: 1 is out of range; allowed: 0 to below 1")));
 }
 
 TEST(ConfigErrors, RequiredFieldsAreNamedAtTheirMessage) {
@@ -288,7 +309,7 @@ TEST(Override, MistakesNameTheSetting) {
                              "data.order=TIM", "train.epochs.x=3", "batch.rows=3 4",
                              "data.train[0]=x", "tables[x]=4", ".=3", "train=3"}),
             R"(--set batch.rows: expected PATH=VALUE
---set bach.rows=3: unknown field "bach" in the config; did you mean "batch"? Fields of the config: data, features, model, optimizer, batch, train, checkpoint, cluster, tables, eval
+--set bach.rows=3: unknown field "bach" in the config; did you mean "batch"? Fields of the config: data, features, model, optimizer, batch, train, checkpoint, cluster, tables, eval, loss
 --set batch.rows=many: batch.rows: expected an integer, found many
 --set batch.lanes=0: batch.lanes: 0 is out of range; allowed: 1 to 4096
 --set tables.dim=3: tables is a list: say which of it, tables[NAME]

@@ -56,12 +56,14 @@ using PlainRows = std::map<uint64_t, PlainRow>;
 struct PlainTable {
   std::string name;
   int dim = 0;
-  std::string optimizer;  // "sgd", "adagrad", "rowwise_adagrad", "adam"
+  std::string optimizer;  // as configs name it
   PlainRows rows;
 
   int state_width() const {
     if (optimizer == "sgd") return 0;
-    return optimizer == "rowwise_adagrad" ? 1 : dim * (optimizer == "adam" ? 2 : 1);
+    return optimizer == "rowwise_adagrad"
+               ? 1
+               : dim * (optimizer == "adam" || optimizer == "ftrl" ? 2 : 1);
   }
   uint64_t Digest() const {
     uint64_t sum = 0;

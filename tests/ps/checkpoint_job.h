@@ -45,7 +45,7 @@ class StepDense final : public DenseBackend {
   bool bad(std::string*) const override { return false; }
   std::span<int64_t> Sums() override { return {}; }
   StepTotals Totals() const override { return {}; }
-  void ApplyStep(int64_t step) override { MoveTo(step); }
+  void ApplyStep(int64_t step, float) override { MoveTo(step); }
   const ParameterSet& parameters() const override { return parameters_; }
   const StatisticSet& statistics() const override { return statistics_; }
   FixedUnit unit() const override { return {}; }

@@ -53,11 +53,13 @@ TEST_F(ShardFile, IsNamedByTableAndServer) {
 }
 
 TEST_F(ShardFile, GivesBackRowsInOrder) {
-  const std::string optimizers[] = {"sgd", "adagrad", "rowwise_adagrad", "adam"};
+  const std::string optimizers[] = {"sgd",     "adagrad", "rowwise_adagrad", "momentum", "adam",
+                                    "rmsprop", "ftrl"};
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random(seed);
-    PlainTable table{"t", 1 + static_cast<int>(random() % 20), optimizers[random() % 4], {}};
+    PlainTable table{
+        "t", 1 + static_cast<int>(random() % 20), optimizers[random() % std::size(optimizers)], {}};
     AddRandomRows(random, &table, static_cast<int>(random() % 400), 3);
     const WriteOptions options{.servers = 1 + static_cast<int>(random() % 3),
                                .batch_bytes = 1 + static_cast<int64_t>(random() % 20'000)};

@@ -83,12 +83,14 @@ TEST(Exchange, HeadersAreSummedOverTheWorkers) {
     if (!node->is_worker()) return node->Serve();
     const int rank = comm.rank().value;
     StepHeader header{Action::kEndPass, 9, 10 * rank, rank, rank == 2};
+    header.lr_factor = 0.5f * static_cast<float>(rank);
     TRESTLE_ASSIGN_OR_RETURN(auto lookup, node->client().Prepare(header, {}, Status()));
     EXPECT_EQ(lookup->header().action, Action::kEndPass);
     EXPECT_EQ(lookup->header().step, 9);
     EXPECT_EQ(lookup->header().rows, 30);
     EXPECT_EQ(lookup->header().rejected, 3);
     EXPECT_TRUE(lookup->header().stop_requested);
+    EXPECT_EQ(lookup->header().lr_factor, 0.5f) << "that of the first worker, rank 1";
     header.action = Action::kStop;
     header.stop_requested = false;
     TRESTLE_ASSIGN_OR_RETURN(auto stop, node->client().Prepare(header, {}, Status()));

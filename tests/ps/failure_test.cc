@@ -24,9 +24,9 @@ class FailingTable final : public EmbeddingTable {
     return table_->Pull(keys, missing, weights, handles);
   }
   Status Push(std::span<const RowHandle> handles, std::span<const float> gradients,
-              std::span<const KeyCounts> counts, int64_t step) override {
+              std::span<const KeyCounts> counts, int64_t step, float lr_factor) override {
     if (--pushes_left_ == 0) return Full();
-    return table_->Push(handles, gradients, counts, step);
+    return table_->Push(handles, gradients, counts, step, lr_factor);
   }
   Status ForEachRow(uint32_t begin, uint32_t end,
                     const std::function<Status(const RowView&)>& visit) const override {

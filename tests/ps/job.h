@@ -123,6 +123,9 @@ inline std::string GatherName(Action action, int64_t step, int lane, int slot) {
          std::to_string(lane) + "/" + std::to_string(slot);
 }
 
+// Of a schedule that no two steps share.
+inline float LrFactor(int64_t step) { return 1.0f / static_cast<float>(step); }
+
 // A worker's two threads. Its hooks let a test fail where it likes.
 class Worker {
  public:
@@ -174,6 +177,7 @@ class Worker {
 
   bool PrepareOne(Action action, int64_t step) {
     StepHeader header{action, step, 0, 0, false};
+    header.lr_factor = LrFactor(step);
     std::vector<LaneKeys> lanes;
     if (action == Action::kTrain || action == Action::kEvaluate) {
       for (int lane = first_lane_; lane < end_lane_; ++lane) {

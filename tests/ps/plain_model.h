@@ -122,7 +122,8 @@ class PlainModel {
         gradient.push_back(static_cast<float>(unit_.ToDouble(sum) / static_cast<double>(rows)));
       }
       EXPECT_TRUE(tables_[table]
-                      ->Push(std::span(&row.handle, 1), gradient, std::span(&row.counts, 1), step)
+                      ->Push(std::span(&row.handle, 1), gradient, std::span(&row.counts, 1), step,
+                             LrFactor(step))
                       .ok());
     }
   }

@@ -9,6 +9,7 @@
 
 #include "tests/worker/trainer_fixture.h"
 #include "worker/metrics.h"
+#include "worker/metrics_terms.h"
 
 namespace trestle {
 namespace {

@@ -73,6 +73,15 @@ TEST_F(ProgressTest, PlainLinesComeOncePerWindowAndAtTheEndOfThePass) {
   EXPECT_THAT(Log(), HasSubstr("\"step\":25,\"rows\":500,"));
 }
 
+TEST_F(ProgressTest, TrainLinesOfTheLogCarryTheFactorOfTheNewestStep) {
+  Progress progress = Make(false, 10);
+  progress.BeginPass("epoch 1/1", 2);
+  progress.Step(1, 1, 1, 1.0f);
+  clock_.Advance(10);
+  progress.Step(2, 1, 1, 0.25f);
+  EXPECT_THAT(Log(), HasSubstr("\"lr_factor\":0.25"));
+}
+
 TEST_F(ProgressTest, AnEvaluationIsShownButNotLogged) {
   Progress progress = Make(/*live=*/false, 10);
   progress.BeginPass("test", 40);

@@ -39,6 +39,7 @@ class ResumedEpoch : public ::testing::Test {
     };
     job_.options = [&](int rank, TrainerOptions* options) {
       options->max_bad_rows = max_bad_rows_;
+      options->schedule = Schedule();
       options->at_boundary = [&, rank](const StepBoundary& boundary) {
         Keep(*states[static_cast<size_t>(rank)], boundary);
         return Status();
@@ -54,6 +55,7 @@ class ResumedEpoch : public ::testing::Test {
     job_.prepare = [&](Node& node) { Fill(from, node); };
     job_.options = [&, step](int, TrainerOptions* options) {
       options->max_bad_rows = max_bad_rows_;
+      options->schedule = Schedule();
       options->steps_done = step;
     };
     job_.drive = [&](Trainer& trainer, TrainingJob::RankState& state,
@@ -78,6 +80,14 @@ class ResumedEpoch : public ::testing::Test {
       return {};
     };
     return job_.Run(shape);
+  }
+
+  // Another factor in every step, and one that depends on the number of all steps.
+  static LrSchedule Schedule() {
+    LrSchedule schedule;
+    schedule.set_warmup_steps(3);
+    schedule.mutable_cosine()->set_floor(0.1f);
+    return schedule;
   }
 
   static int FirstWorker(const JobShape& shape) {

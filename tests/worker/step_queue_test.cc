@@ -129,6 +129,20 @@ std::vector<int64_t> Numbers(int64_t first, int64_t last) {
   return numbers;
 }
 
+TEST(StepQueue, HeadersOfStepsCarryTheFactorOfTheLearningRate) {
+  FakeClient client;
+  FakeReader reader(2);
+  StepQueue::Options options{Action::kTrain, 4, 0, {}};
+  options.lr_factor = [](int64_t step) { return 1.0f / static_cast<float>(step); };
+  StepQueue queue(client, reader, options);
+  Status end;
+  Drain(queue, &end);
+  const auto calls = client.calls();
+  ASSERT_EQ(calls.size(), 3u);
+  EXPECT_EQ(calls[0].header.lr_factor, 0.25f);
+  EXPECT_EQ(calls[1].header.lr_factor, 0.2f);
+}
+
 TEST(StepQueue, StepsComeInOrderAndTheLastHeaderClosesThePass) {
   FakeClient client;
   FakeReader reader(5);

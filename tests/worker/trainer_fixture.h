@@ -71,7 +71,7 @@ class SpoiledBackend final : public DenseBackend {
   bool bad(std::string* what) const override { return backend_->bad(what); }
   std::span<int64_t> Sums() override { return backend_->Sums(); }
   StepTotals Totals() const override { return backend_->Totals(); }
-  void ApplyStep(int64_t step) override { backend_->ApplyStep(step); }
+  void ApplyStep(int64_t step, float lr_factor) override { backend_->ApplyStep(step, lr_factor); }
   const ParameterSet& parameters() const override { return backend_->parameters(); }
   const StatisticSet& statistics() const override { return backend_->statistics(); }
   FixedUnit unit() const override { return backend_->unit(); }
@@ -99,8 +99,8 @@ class FullTable final : public EmbeddingTable {
     return table_->Pull(keys, missing, weights, handles);
   }
   Status Push(std::span<const RowHandle> handles, std::span<const float> gradients,
-              std::span<const KeyCounts> counts, int64_t step) override {
-    return table_->Push(handles, gradients, counts, step);
+              std::span<const KeyCounts> counts, int64_t step, float lr_factor) override {
+    return table_->Push(handles, gradients, counts, step, lr_factor);
   }
   Status ForEachRow(uint32_t begin, uint32_t end,
                     const std::function<Status(const RowView&)>& visit) const override {
