@@ -26,6 +26,7 @@
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "ps/checkpoint/checkpoint_writer.h"
 #include "ps/node.h"
+#include "worker/bucket_bounds.h"
 #include "worker/import/import.h"
 #include "worker/input.h"
 #include "worker/progress.h"
@@ -67,6 +68,7 @@ class Job {
   Status PrepareFiles(const std::string& command);
   Status OpenInput(const std::string& command);
   Status ShareStatistics();
+  Status ShareBounds();
   Status TakeRunFolder(const std::string& command);
   Status OpenRunFolder(const std::string& command);
   Status BuildParts();
@@ -120,6 +122,7 @@ class Job {
   PreparedInput files_;
   std::unique_ptr<Dataset> train_, test_;  // test_ null: none configured
   std::vector<NumericStatistics> statistics_;
+  BucketBounds bounds_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<DenseBackend> backend_;          // null on dedicated servers
   std::optional<RunLock> lock_;                    // the leader's, while it trains

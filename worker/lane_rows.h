@@ -14,6 +14,7 @@ struct LaneRows {
   std::vector<JaggedKeys> slots;    // per Schema::slots
   std::vector<float> numeric;       // [rows, width], transformed and scaled
   std::vector<float> labels;        // [rows]
+  std::vector<float> weights;       // [rows] of the losses; empty: all 1
   std::vector<uint64_t> groups;     // [rows] key of the group column; empty without one
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/negative_keep.h"
+
 namespace trestle {
 namespace {
 
@@ -67,7 +69,7 @@ Trainer::~Trainer() = default;
 
 Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, Order order,
                                                         int64_t segment, int64_t epoch,
-                                                        int64_t first_step) {
+                                                        int64_t first_step, double negative_keep) {
   schema_ = &dataset.schema();
   PlanOptions plan;
   plan.order = order;
@@ -80,13 +82,16 @@ Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, 
   plan.first_lane = first_lane_;
   plan.end_lane = end_lane_;
   plan.statistics = options_.statistics;
+  plan.bounds = options_.bounds;
+  plan.negative_keep = negative_keep;
   if (recorded_.insert(&dataset).second) plan.reject_path = options_.reject_path;
   return OpenLanes(dataset, plan, fs_);
 }
 
 Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs,
                                        const EpochProgress& done) {
-  auto reader = OpenReader(dataset, options_.order, options_.segment, epoch, done.steps);
+  auto reader = OpenReader(dataset, options_.order, options_.segment, epoch, done.steps,
+                           options_.negative_keep);
   if (!reader.ok()) return Tell(reader.status());
   progress_.BeginPass("epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs),
                       (*reader)->steps() - done.steps);
@@ -159,10 +164,17 @@ void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, bool trainin
   LaneBuffers& buffers = *buffers_[thread];
   FillTensors(prepared, lane, training, &buffers);
   backend_.RunLane(thread, {lookup.header().step, first_lane_ + lane}, training, buffers.tensors);
-  if (!training) return;
+  if (!training) return CorrectPredictions(lane);
   for (size_t s = 0; s < schema_->slots.size(); ++s) {
     lookup.Accumulate(lane, static_cast<int>(s), buffers.tensors.slots[s].gradient);
   }
+}
+
+// Of a model that saw only some of the negatives.
+void Trainer::CorrectPredictions(int lane) {
+  if (options_.negative_keep == 1) return;
+  const float correction = LogitCorrection(options_.negative_keep);
+  for (float& logit : logits_[lane]) logit += correction;
 }
 
 void Trainer::FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers) {
@@ -206,7 +218,7 @@ Status Trainer::CheckTerms() const {
 
 Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& name) {
   TRESTLE_RETURN_IF_ERROR(CompareReplicas());
-  auto reader = OpenReader(dataset, TIME, 0, 0, 0);
+  auto reader = OpenReader(dataset, TIME, 0, 0, 0, /*negative_keep=*/1);
   if (!reader.ok()) return Tell(reader.status());
   progress_.BeginPass(name, (*reader)->steps());
   StepQueue queue(client_, **reader,
@@ -251,10 +263,11 @@ Status Trainer::EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums
 
 Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t positives,
                           PassResult* result) {
-  int64_t sums[4] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash), positives};
+  int64_t sums[5] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash),
+                     ledger.left_out, positives};
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
-  result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2])};
-  result->positives = sums[3];
+  result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2]), sums[3]};
+  result->positives = sums[4];
   return result->stopped ? Status() : Tell(CheckPass(dataset, *result));
 }
 

@@ -59,6 +59,8 @@ struct TrainerOptions {
   Order order = SHUFFLE;
   Train::OnBadStep on_bad_step = Train::STOP;  // as NodeOptions::fail_bad_steps: STOP = true
   std::vector<NumericStatistics> statistics;
+  std::vector<std::vector<double>> bounds;  // of Schema::buckets
+  double negative_keep = 1;                 // share of the rows of label 0 that are trained on
   std::string
       reject_path;  // gets the rejects of a dataset's first pass; the later ones repeat them
   std::function<bool()> stop_requested;  // polled once a step
@@ -110,14 +112,15 @@ class Trainer {
   struct EvaluateSums;
 
   Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
-                                                 int64_t segment, int64_t epoch,
-                                                 int64_t first_step);
+                                                 int64_t segment, int64_t epoch, int64_t first_step,
+                                                 double negative_keep);
   // The steps of a pass, until the queue ends or any rank fails.
   Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress);
   Status EvaluateSteps(StepQueue& queue, PassResult* result, EvaluateSums* sums);
   Status TrainStep(PreparedStep& prepared, EpochProgress* progress);
   void RunLanes(PreparedStep& prepared, bool training);
   void RunLane(PreparedStep& prepared, int lane, int thread, bool training);
+  void CorrectPredictions(int lane);
   void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
   Status CompareDigests();
   Status CheckTerms() const;
