@@ -279,9 +279,9 @@ class SchemaBuilder {
       } else {
         slot.parts.push_back(part);
       }
-      if (feature.name().empty()) slot.column += (slot.column.empty() ? "" : "_x_") + column;
+      if (feature.table().empty()) slot.column += (slot.column.empty() ? "" : "_x_") + column;
     }
-    if (!feature.name().empty()) slot.column = feature.name();
+    if (!feature.table().empty()) slot.column = feature.table();
     if (slot.parts.empty() || !Claim(slot.column, place)) return;
     slot.table = AddTable(slot.column, dim, feature.hash_buckets(), place);
     schema_.slots.push_back(std::move(slot));

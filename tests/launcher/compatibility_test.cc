@@ -216,8 +216,8 @@ TEST_F(Compatibility, WhatMakesKeysIsRefused) {
   const std::string kinds = Replaced("  numeric", R"(  bag { columns: "tags" dim: 4 }
   bucketize { columns: "age" bounds: [18, 30] }
   bucketize { columns: "paid" quantiles: 10 }
-  cross { columns: ["item", "brand"] name: "pair" }
-  cross { columns: ["item", "brand", "age"] name: "triple" hash_buckets: 100 }
+  cross { columns: ["item", "brand"] table: "pair" }
+  cross { columns: ["item", "brand", "age"] table: "triple" hash_buckets: 100 }
   numeric)");
   checkpoint_.set_config(Canonical(Load(kinds, {}).config));
   const auto with = [&](const std::string& from, const std::string& to) {
@@ -229,11 +229,11 @@ TEST_F(Compatibility, WhatMakesKeysIsRefused) {
   EXPECT_THAT(with("[18, 30]", "[18, 30, 60]"), HasSubstr("features.bucketize[0].bounds[2]: 60"));
   EXPECT_THAT(with("quantiles: 10", "quantiles: 12"),
               HasSubstr("features.bucketize[1].quantiles: 10 -> 12"));
-  EXPECT_THAT(with("[\"item\", \"brand\"] name", "[\"item\", \"brand\", \"age\"] name"),
+  EXPECT_THAT(with("[\"item\", \"brand\"] table", "[\"item\", \"brand\", \"age\"] table"),
               HasSubstr("added features.cross[0].columns[2]"));
   EXPECT_THAT(with("hash_buckets: 100", "hash_buckets: 99"),
               HasSubstr("features.cross[1].hash_buckets: 100 -> 99"));
-  EXPECT_THAT(with("name: \"pair\"", "name: \"pair\" hash_buckets: 9"),
+  EXPECT_THAT(with("table: \"pair\"", "table: \"pair\" hash_buckets: 9"),
               HasSubstr("added features.cross[0].hash_buckets: 9"));
   EXPECT_THAT(with("\"tags\" dim: 4", "\"tags\" dim: 4 pooling: MEAN"),
               HasSubstr("features.bag[0].pooling"));

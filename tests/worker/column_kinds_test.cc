@@ -250,7 +250,7 @@ TEST_P(ColumnKinds, ACrossIsAnIdOfItsOwn) {
       id { columns: "user" hash_buckets: 3 }  id { columns: "city" }
       bucketize { columns: "price" bounds: [5, 20] }
       cross { columns: ["user", "city"] }
-      cross { columns: ["city", "user"] name: "turned" hash_buckets: 50 }
+      cross { columns: ["city", "user"] table: "turned" hash_buckets: 50 }
       cross { columns: ["city", "price", "user"] })");
   ASSERT_EQ(schema_.slots.size(), 6u);
   EXPECT_EQ(schema_.slots[3].column, "user_x_city");
@@ -364,6 +364,34 @@ TEST_F(ImportTest, WeightsBelowZeroAreRejected) {
   EXPECT_THAT(rejected, HasSubstr("w -2, the weight, is below 0 or does not fit a float"));
   EXPECT_THAT(rejected, HasSubstr("w is missing, and it is the weight"));
   EXPECT_THAT(rejected, HasSubstr("w 1e+39, the weight, is below 0"));
+}
+
+TEST_F(ImportTest, KindsComeFromJsonLinesToo) {
+  dir_.Write("in/a.jsonl",
+             "{\"y\": 1, \"a\": 3, \"n\": 2.5, \"w\": 2, \"t\": [7, 8]}\n"
+             "{\"y\": 0, \"a\": 4, \"n\": null, \"w\": 0.5, \"t\": []}\n");
+  Configure(R"(label: "y" weight: "w" order: TIME)", R"(id { columns: "a" } bag { columns: "t" }
+      bucketize { columns: "n" bounds: [0, 2] } cross { columns: ["n", "a"] hash_buckets: 1 })");
+  const LaneRows rows = Rows(MustPrepare().train);
+  EXPECT_THAT(rows.weights, ElementsAre(2, 0.5));
+  EXPECT_THAT(Ids(rows.slots[1]), ElementsAre(7, 8));
+  EXPECT_THAT(rows.slots[1].offsets, ElementsAre(0, 2, 2));
+  EXPECT_THAT(Ids(rows.slots[2]), ElementsAre(2, MissingKey(1002).value));
+  EXPECT_THAT(Ids(rows.slots[3]), ElementsAre(0, 0));
+}
+
+TEST_F(ImportTest, KindsComeFromCriteoToo) {
+  dir_.Write("in/day", "1\t5" + std::string(12, '\t') + "\tab" + std::string(25, '\t') + "\n0" +
+                           std::string(39, '\t') + "\n");
+  Configure(R"(label: "label" order: TIME text { format: CRITEO })", R"(
+      id { columns: "C1" type: STRING hash_buckets: 100 } bucketize { columns: "I1" bounds: 5 }
+      cross { columns: ["C1", "I1"] })");
+  const LaneRows rows = Rows(MustPrepare().train);
+  ASSERT_EQ(rows.rows, 2);
+  EXPECT_EQ(rows.slots[0].keys[0].value, Mix64(StringKey("ab", 1000).value ^ 1000) % 100);
+  EXPECT_EQ(rows.slots[0].keys[1].value, Mix64(MissingKey(1000).value ^ 1000) % 100);
+  EXPECT_THAT(Ids(rows.slots[1]), ElementsAre(1, MissingKey(1001).value));
+  EXPECT_NE(rows.slots[2].keys[0], rows.slots[2].keys[1]);
 }
 
 // What is done with the columns once they are blocks is no matter of the import.

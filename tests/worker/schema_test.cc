@@ -78,9 +78,9 @@ TEST(Schema, MistakesInKindsOfColumnsAreListedAtOnce) {
       bucketize { columns: "user" quantiles: 4 }
       cross { columns: "user" }
       cross { columns: ["user", "itm", "seen"] }
-      cross { columns: ["age", "age"] name: "x" }
-      cross { columns: ["user", "item"] name: "price" }
-      cross { columns: ["user", "item"] name: "a/b" }
+      cross { columns: ["age", "age"] table: "x" }
+      cross { columns: ["user", "item"] table: "price" }
+      cross { columns: ["user", "item"] table: "a/b" }
       numeric { columns: ["age", "age"] })")
                                .ToString();
   for (const char* mistake : {
