@@ -47,7 +47,6 @@ TextReader::TextReader(std::string_view text, PlaceOf place_of, FieldPlaces* pla
   Tokenizer tokenizer(&stream, &errors);
   tokenizer.set_allow_f_after_float(true);
   tokenizer.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
-  tokenizer.set_require_space_after_number(false);
   while (tokenizer.Next()) tokens_.push_back(tokenizer.current());
   tokens_.push_back(tokenizer.current());
 }

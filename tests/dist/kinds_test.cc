@@ -78,8 +78,8 @@ class Kinds : public testing::Test {
             features +
             "}\n"
             "model { base { mlp { units: [32, 16] } } }\n"
-            "optimizer { embedding { adagrad { lr: 0.05 } } dense { adam { lr: 0.003 } } }\n"
-            "batch { rows: 1024 lanes: 8 }\ncluster { threads: 1 deadline_s: 60 }\n"
+            "optimizer { embedding { adagrad { lr: 0.05 } } dense { adam { lr: 0.001 } } }\n"
+            "batch { rows: 256 lanes: 8 }\ncluster { threads: 1 deadline_s: 60 }\n"
             "train { seed: 3 }\n");
   }
   static std::string AllKinds() {
@@ -114,11 +114,11 @@ TempDir* Kinds::folder_ = nullptr;
 TEST_F(Kinds, AllTogetherGiveTheSameBitsOnTwoRanksAndAfterAResume) {
   const std::string config =
       Config("weight: \"weight\" positive_weight: 2 negative_keep: 0.5", AllKinds());
-  const JobResult one = Run("train", 1, config, "one", {"--set", "checkpoint.every_steps=25"});
+  const JobResult one = Run("train", 1, config, "one", {"--set", "checkpoint.every_steps=100"});
   ASSERT_EQ(one.digest.size(), 16u);
   EXPECT_NE(one.process.output.find(" negatives left out, 60000 expected"), std::string::npos);
   EXPECT_EQ(Run("train", 2, config, "two").digest, one.digest);
-  const std::string middle = folder_->Join("one") + "/checkpoints/step-00000025.1";
+  const std::string middle = folder_->Join("one") + "/checkpoints/step-00000100.1";
   const JobResult resumed = Run("train", 2, config, "resumed", {"--resume", middle});
   EXPECT_EQ(resumed.digest, one.digest);
   EXPECT_EQ(LineAfter(resumed.process.output, "ledger  "),

@@ -124,7 +124,7 @@ TEST(ConfigErrors, UnknownFieldFarFromAnyNameLists) {
 TEST(ConfigErrors, FieldInTheWrongMessageIsFoundElsewhere) {
   EXPECT_THAT(ErrorsOf(std::string(kLeast) + "\nkeep_last: 3"),
               HasSubstr("2:1: unknown field \"keep_last\" in the config; there is one in "
-                        "features.sequence. Fields of the config: data, features"));
+                        "features.sequence, features.bag. Fields of the config: data, features"));
 }
 
 TEST(ConfigErrors, WrongTypesEachHaveTheValuesPlace) {
@@ -160,7 +160,7 @@ c.textproto:2:1: unexpected "}": nothing is open here
 c.textproto:2:3: expected the name of a field in the config, found "7"
 c.textproto:3:36: model.din.candidate[1]: expected a string in quotes, found "]"
 c.textproto:3:47: model.din.history[0]: expected a string in quotes, found "lanes"
-c.textproto:3:47: unknown field "lanes" in model.din; Fields of model.din: candidate, history, attention, mlp
+c.textproto:3:47: unknown field "lanes" in model.din; Fields of model.din: candidate, history, attention, mlp, pooling
 c.textproto:3:58: model.base: only one of its kind may be set, and model.din is, in line 3
 c.textproto:4:15: batch.rows: expected an integer, found "lanes"
 c.textproto:5:32: optimizer.dense.adam.lr: takes one value, found a list
@@ -215,7 +215,9 @@ c.textproto:2:1: data.label: missing; name the column of 0 and 1, as in data { l
 TEST(ConfigErrors, MisspeltIsNotMissingToo) {
   EXPECT_EQ(ErrorsOf("data { train: \"t\" lable: \"y\" } model { base {} }"),
             "c.textproto:1:19: unknown field \"lable\" in data; did you mean \"label\"? Fields of "
-            "data: train, test, label, cache, text, positive_from, holdout, group, order, max_bad_rows");
+            "data: train, test, label, cache, text, positive_from, holdout, group, order, "
+            "max_bad_rows, weight, "
+            "positive_weight, negative_keep");
 }
 
 TEST(ConfigErrors, TablesNeedDistinctNames) {
