@@ -147,11 +147,11 @@ ModelInput CpuBackend::MakeInput(Tape& tape, bool training, const LaneTensors& l
     const SlotTensor& slot = lane.slots[i];
     const SlotSpec& spec = inputs_.slots[i];
     CHECK_EQ(slot.dim, spec.dim) << spec.name;
-    CHECK_EQ(slot.offsets != nullptr, spec.sequence()) << spec.name;
-    CHECK_EQ(slot.count, spec.sequence() ? slot.offsets[lane.rows] : lane.rows) << spec.name;
+    CHECK_EQ(slot.offsets != nullptr, spec.list()) << spec.name;
+    CHECK_EQ(slot.count, spec.list() ? slot.offsets[lane.rows] : lane.rows) << spec.name;
     input.slots.push_back(
         tape.Input(slot.values, training ? slot.gradient : nullptr, slot.count, slot.dim));
-    input.offsets.push_back(spec.sequence() ? Offsets(slot.offsets, lane.rows + 1) : Offsets());
+    input.offsets.push_back(spec.list() ? Offsets(slot.offsets, lane.rows + 1) : Offsets());
   }
   if (inputs_.numeric_width > 0) {
     input.numeric = tape.Input(const_cast<float*>(lane.numeric), nullptr, lane.rows,

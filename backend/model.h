@@ -4,9 +4,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "backend/layers.pb.h"
 #include "backend/models/model.pb.h"
 #include "backend/tape.h"
 #include "base/status.h"
@@ -17,8 +19,10 @@ namespace trestle {
 struct SlotSpec {
   std::string name;        // the column: "cate_id", "hist_cate"
   int dim = 0;
-  int sequence_group = -1; // index of its `sequence`, whose columns share offsets; -1: one id a row
-  bool sequence() const { return sequence_group >= 0; }
+  int sequence_group = -1; // of a list: slots of one group share offsets; -1: one id a row
+  std::optional<Pooling> pooling = {};  // of a bag, which is pooled so in every model
+  bool list() const { return sequence_group >= 0; }
+  bool sequence() const { return list() && !pooling; }
 };
 
 struct ModelInputSpec {
@@ -45,8 +49,8 @@ struct ModelOutput {
 // A lane's inputs on the tape.
 struct ModelInput {
   int64_t rows = 0;
-  std::vector<Var> slots;         // [rows, dim], or [total, dim] for a sequence
-  std::vector<Offsets> offsets;   // per slot; empty span unless a sequence
+  std::vector<Var> slots;         // [rows, dim], or [total, dim] for a list
+  std::vector<Offsets> offsets;   // per slot; empty span unless a list
   Var numeric = nullptr;          // [rows, numeric_width]; null if that is 0
   ModelOutput* output = nullptr;  // to be filled, in evaluation alone; null: nobody asks
 };

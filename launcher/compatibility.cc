@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "ps/checkpoint/manifest.h"
+#include "worker/negative_keep.h"
 
 namespace trestle {
 namespace {
@@ -39,6 +40,17 @@ bool EpochsEndSchedule(const Config& config) {
   return schedule.has_cosine() && !schedule.cosine().has_steps();
 }
 
+// A whole feature or one more column of it: not a setting of one that is there, such as
+// `hash_buckets`, one more bound, or one more part of a cross.
+bool IsNewFeature(const Difference& difference) {
+  const std::string_view path = difference.path;
+  const bool column = path.find(".columns[") != std::string_view::npos ||
+                      path.find(".like[") != std::string_view::npos;
+  const bool feature = path.find('.', sizeof("features")) == std::string_view::npos;
+  return difference.kind == "added" && (feature || column) &&
+         (feature || !path.starts_with("features.cross"));
+}
+
 Change Classify(const Difference& difference, const Config& now) {
   const std::string_view path = difference.path;
   if (path == "train.epochs" && EpochsEndSchedule(now)) return Change::kRecorded;
@@ -62,7 +74,8 @@ Change Classify(const Difference& difference, const Config& now) {
     return fresh_rows ? Change::kDivergence : Change::kRecorded;
   }
   // What is there keeps its place and meaning.
-  if (StartsWithAny(path, {"features", "model"}) && difference.kind == "added") return Change::kNew;
+  if (path.starts_with("features") && IsNewFeature(difference)) return Change::kNew;
+  if (path.starts_with("model") && difference.kind == "added") return Change::kNew;
   return Change::kRefused;
 }
 
@@ -220,6 +233,11 @@ Status CheckModel(const Manifest& checkpoint, const LoadedConfig& loaded, const 
     refused.push_back(
         "the model was trained with another config: other `features` or another `model`; use the "
         "config.textproto of the run that wrote it");
+  }
+  if (NegativeKeep(then.data()) != NegativeKeep(loaded.config.data())) {
+    refused.push_back(
+        "the model was trained with another data.negative_keep, for which predictions are "
+        "corrected; use the config.textproto of the run that wrote it");
   }
   CompareTables(checkpoint, plan, false, &refused);
   return Refusal(checkpoint, refused);

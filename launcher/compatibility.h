@@ -10,7 +10,8 @@
 //                     set
 //   --allow-new       more features, tables or layers, with fresh rows and parameters; not where a
 //                     layer that is there gets wider by it, as the first one of an MLP does
-//   may not           widths, optimizers, seeds, files (but for --next-segment)
+//   may not           widths, optimizers, seeds, bounds and hash buckets, which losses count how
+//                     much, files (but for --next-segment)
 //
 // Thread safety: pure functions. Errors: kInvalidConfig lists every difference that is refused, a
 // line each, with the cure.
@@ -39,7 +40,8 @@ Result<std::vector<std::string>> CheckCompatible(const Manifest& checkpoint,
                                                  const std::string& instruction_set,
                                                  const ResumeFlags& flags);
 
-// Whether the model can be evaluated with this config: the same features, model and tables.
+// Whether the model can be evaluated with this config: the same features, model, tables and
+// negative_keep.
 Status CheckModel(const Manifest& checkpoint, const LoadedConfig& loaded, const JobPlan& plan);
 
 // Whether these are the files that the checkpoint's segment reads.

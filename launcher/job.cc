@@ -10,6 +10,7 @@
 #include "launcher/format.h"
 #include "launcher/signals.h"
 #include "ps/checkpoint/restore.h"
+#include "worker/negative_keep.h"
 #include "worker/reject_file.h"
 
 namespace trestle {
@@ -23,6 +24,7 @@ RunLog::Fields LedgerFields(const PassResult& pass) {
           {"skipped_steps", pass.skipped_steps},
           {"rows_read", pass.ledger.read},
           {"rows_rejected", pass.ledger.rejected},
+          {"rows_left_out", pass.ledger.left_out},
           {"ledger", Hex(pass.ledger.hash)}};
 }
 
@@ -39,6 +41,8 @@ Trainer Job::MakeTrainer() {
   options.order = loaded_.config.data().order();
   options.on_bad_step = loaded_.config.train().on_bad_step();
   options.statistics = statistics_;
+  options.bounds = bounds_;
+  options.negative_keep = NegativeKeep(loaded_.config.data());
   options.reject_path = RejectPath(folder(), comm_.rank());
   options.stop_requested = StopRequested;
   options.out_of_time = [this] { return OutOfTime(); };
@@ -143,7 +147,8 @@ EpochProgress Job::ProgressAtStart() const {
   done.loss_sum = cursor_.loss_sum();
   if (!leads()) return done;  // the rest adds up over the workers
   done.positives = cursor_.positives();
-  done.ledger = {cursor_.rows_read(), cursor_.rows_rejected(), cursor_.ledger_hash()};
+  done.ledger = {cursor_.rows_read(), cursor_.rows_rejected(), cursor_.ledger_hash(),
+                 cursor_.rows_left_out()};
   return done;
 }
 
@@ -165,8 +170,10 @@ Result<PassResult> Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
                         epochs, pass.steps, resumed.c_str(), FormatDuration(seconds).c_str(),
                         static_cast<double>(pass.rows - done.rows) / seconds, pass.loss,
                         skipped.c_str()));
-  progress_->Say(Format("ledger  %ld rows read, %ld rejected, %ld expected, hash %s%s",
-                        pass.ledger.read, pass.ledger.rejected, train_->rows(),
+  const std::string left_out =
+      pass.ledger.left_out ? Format(", %ld negatives left out", pass.ledger.left_out) : "";
+  progress_->Say(Format("ledger  %ld rows read, %ld rejected%s, %ld expected, hash %s%s",
+                        pass.ledger.read, pass.ledger.rejected, left_out.c_str(), train_->rows(),
                         Hex(pass.ledger.hash).c_str(),
                         pass.complete ? ": closed" : " (stopped early)"));
   if (!pass.complete && AtLastStep()) progress_->Say("train.max_steps are done");
@@ -215,6 +222,7 @@ Status Job::AtBoundary(const AgreedHeader& header, int64_t epoch, const EpochPro
     cursor_.set_positives(progress->positives);
     cursor_.set_rows_read(progress->ledger.read);
     cursor_.set_rows_rejected(progress->ledger.rejected);
+    cursor_.set_rows_left_out(progress->ledger.left_out);
     cursor_.set_ledger_hash(progress->ledger.hash);
   }
   TRESTLE_ASSIGN_OR_RETURN(const auto report, checkpoints_->AtBoundary(header, cursor_));

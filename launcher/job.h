@@ -29,6 +29,7 @@
 #include "ps/checkpoint/checkpoint_reader.h"
 #include "ps/checkpoint/checkpoint_writer.h"
 #include "ps/node.h"
+#include "worker/bucket_bounds.h"
 #include "worker/early_stopping.h"
 #include "worker/import/import.h"
 #include "worker/input.h"
@@ -104,6 +105,7 @@ class Job {
   ModelOutputSpec Shown(const PredictRequest& request) const;
   Status OpenInput(const std::string& command);
   Status ShareStatistics();
+  Status ShareBounds();
   Status TakeRunFolder(const std::string& command);
   Status OpenRunFolder(const std::string& command);
   Status BuildParts();
@@ -174,6 +176,7 @@ class Job {
   std::unique_ptr<Dataset> train_, test_;             // test_ null: none configured
   std::vector<std::unique_ptr<Dataset>> more_tests_;  // per Eval::set
   std::vector<NumericStatistics> statistics_;
+  BucketBounds bounds_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<DenseBackend> backend_;          // null on dedicated servers
   std::optional<RunLock> lock_;                    // the leader's, while it trains

@@ -88,7 +88,7 @@ Result<JobPlan> MakeJobPlan(const LoadedConfig& loaded) {
   for (const Slot& slot : plan.schema.slots) {
     plan.slot_tables.push_back(slot.table);
     plan.inputs.slots.push_back(
-        {slot.column, plan.schema.tables[slot.table].dim, slot.sequence_group});
+        {slot.column, plan.schema.tables[slot.table].dim, slot.sequence_group, slot.pooling});
   }
   plan.inputs.numeric_width = static_cast<int>(plan.schema.numeric.size());
   mistakes.Add(MakeCpuBackend(plan.Backend(config, 1)).status());

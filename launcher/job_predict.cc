@@ -69,6 +69,9 @@ Schema WithoutOutcome(Schema schema) {
   schema.label.clear();
   schema.positive_from.reset();
   schema.group.clear();
+  schema.weight.clear();
+  schema.positive_weight = 1;
+  schema.slices.clear();
   return schema;
 }
 

@@ -21,6 +21,7 @@ namespace {
 constexpr Operation kSetUp{Stream::kControl, "setting up"};
 // Reading the input may take one rank much longer than another.
 constexpr Operation kReading{Stream::kControl, "reading input", -1, kLongPhase};
+constexpr Operation kQuantiles{Stream::kControl, "quantiles of bucketized columns", -1, kLongPhase};
 constexpr Operation kStatistics{Stream::kDense, "statistics of numeric columns", -1, kLongPhase};
 
 bool NeedsStatistics(const Schema& schema) {
@@ -186,6 +187,37 @@ Status Job::ShareStatistics() {
         statistics_[c] = MergeStatistics(statistics_[c], block);
       }
     }
+  }
+  return {};
+}
+
+// Likewise; dedicated servers hear of the bounds too, since a warm start asks what keys mean.
+Status Job::ShareBounds() {
+  bounds_ = GivenBounds(plan_.schema);
+  if (!NeedsQuantiles(plan_.schema)) return {};
+  std::vector<std::vector<double>> mine(bounds_.size());
+  Status read;
+  if (worker_ >= 0) {
+    const auto workers = static_cast<int64_t>(roles_.workers.size());
+    auto cells = train_->QuantileCells(train_->blocks() * worker_ / workers,
+                                       train_->blocks() * (worker_ + 1) / workers);
+    read = cells.status();
+    if (cells.ok()) mine = *std::move(cells);
+  }
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, read));
+  for (size_t b = 0; b < bounds_.size(); ++b) {
+    const int quantiles = plan_.schema.buckets[b].quantiles;
+    if (quantiles == 0) continue;
+    const std::string bytes(reinterpret_cast<const char*>(mine[b].data()),
+                            mine[b].size() * sizeof(double));
+    TRESTLE_ASSIGN_OR_RETURN(const auto all, comm_.AllGather(kQuantiles, bytes));
+    std::vector<double> cells;
+    for (const std::string& part : all) {
+      const size_t at = cells.size();
+      cells.resize(at + part.size() / sizeof(double));
+      std::memcpy(cells.data() + at, part.data(), part.size());
+    }
+    bounds_[b] = QuantileBounds(std::move(cells), quantiles);
   }
   return {};
 }

@@ -14,6 +14,7 @@
 #include "ps/checkpoint/checkpoint_folder.h"
 #include "ps/checkpoint/manifest.h"
 #include "ps/checkpoint/restore.h"
+#include "worker/derived_keys.h"
 #include "worker/reject_file.h"
 
 namespace trestle {
@@ -34,6 +35,18 @@ std::vector<NumericStatistics> StatisticsOf(const Manifest& checkpoint) {
     statistics.push_back({s.count(), s.mean(), s.std(), s.min(), s.max()});
   }
   return statistics;
+}
+
+// The training's, by column.
+BucketBounds BoundsOf(const Manifest& checkpoint, const Schema& schema) {
+  BucketBounds bounds = GivenBounds(schema);
+  for (size_t b = 0; b < bounds.size(); ++b) {
+    for (const BucketBoundsEntry& entry : checkpoint.buckets()) {
+      if (entry.column() != schema.buckets[b].column) continue;
+      bounds[b].assign(entry.bounds().begin(), entry.bounds().end());
+    }
+  }
+  return bounds;
 }
 
 // Complete ones of the training that goes on, newest first.
@@ -160,6 +173,7 @@ Status Job::FillParts(const StartOptions& start) {
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kStarting, RemoveRejectFiles(fs_, folder())));
   TRESTLE_RETURN_IF_ERROR(ShareStatistics());
+  TRESTLE_RETURN_IF_ERROR(ShareBounds());
   return start.warm_start.empty() ? Status() : WarmStart(start.warm_start);
 }
 
@@ -199,6 +213,7 @@ Status Job::TakeOver(const Manifest& checkpoint, const StartOptions& start) {
     cursor_.clear_positives();
     cursor_.clear_rows_read();
     cursor_.clear_rows_rejected();
+    cursor_.clear_rows_left_out();
     cursor_.clear_ledger_hash();
   }
   evaluations_ = checkpoint.evaluations();
@@ -207,6 +222,7 @@ Status Job::TakeOver(const Manifest& checkpoint, const StartOptions& start) {
   divergences_ = {checkpoint.divergences().begin(), checkpoint.divergences().end()};
   divergences_.insert(divergences_.end(), divergences.begin(), divergences.end());
   statistics_ = StatisticsOf(checkpoint);
+  bounds_ = BoundsOf(checkpoint, plan_.schema);
   if (!train_) return {};
   const Status same = CheckInputs(checkpoint, train_->files());
   if (same.ok() || !start.next_segment) return same;
@@ -263,17 +279,20 @@ Status Job::WarmStart(const std::string& path) {
   const auto warm = [&]() -> Status {
     TRESTLE_ASSIGN_OR_RETURN(const auto checkpoint, CheckpointReader::Open(fs_, found));
     std::set<std::string> wanted;
-    for (const TableSpec& spec : plan_.tables) {
+    for (size_t t = 0; t < plan_.tables.size(); ++t) {
+      const TableSpec& spec = plan_.tables[t];
       const TableEntry* const entry = FindTable(checkpoint->manifest(), spec.name);
       if (entry == nullptr) continue;
       const bool same = entry->dim() == spec.dim && entry->optimizer() == OptimizerName(spec) &&
-                        entry->seed() == spec.seed;
+                        entry->seed() == spec.seed &&
+                        entry->keys() == MeaningOfKeys(plan_.schema, bounds_, static_cast<int>(t));
       (same ? taken : left) += " " + spec.name;
       if (same) wanted.insert(spec.name);
     }
     if (wanted.empty()) {
       return {StatusCode::kInvalidConfig,
-              found + ": none of its tables has the name, dim, optimizer and seed of one here" +
+              found +
+                  ": none of its tables has the name, dim, optimizer, seed and keys of one here" +
                   (left.empty() ? "" : "; the name alone:" + left)};
     }
     return RestoreTables(
@@ -281,7 +300,7 @@ Status Job::WarmStart(const std::string& path) {
   };
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, warm()));
   progress_->Say("warm start from " + path + ": tables" + taken +
-                 (left.empty() ? "" : "; not, for another dim, optimizer or seed:" + left));
+                 (left.empty() ? "" : "; not, for another dim, optimizer, seed or keys:" + left));
   divergences_.push_back("step 0: warm start from " + path + ":" + taken);
   return {};
 }
@@ -294,6 +313,7 @@ Status Job::LoadModel(const std::string& path) {
       *checkpoint, [](const std::string&) { return true; }, node_.get()));
   if (backend_) TRESTLE_RETURN_IF_ERROR(RestoreDense(*checkpoint, false, backend_.get()));
   statistics_ = StatisticsOf(manifest);
+  bounds_ = BoundsOf(manifest, plan_.schema);
   return {};
 }
 
@@ -323,12 +343,19 @@ Manifest Job::MakeFacts() const {
     entry->set_min(s.min);
     entry->set_max(s.max);
   }
-  for (const TableSpec& spec : plan_.tables) {
+  for (size_t b = 0; b < bounds_.size(); ++b) {
+    BucketBoundsEntry* const entry = facts.add_buckets();
+    entry->set_column(plan_.schema.buckets[b].column);
+    for (const double bound : bounds_[b]) entry->add_bounds(bound);
+  }
+  for (size_t t = 0; t < plan_.tables.size(); ++t) {
+    const TableSpec& spec = plan_.tables[t];
     TableEntry* const entry = facts.add_tables();
     entry->set_name(spec.name);
     entry->set_dim(spec.dim);
     entry->set_optimizer(OptimizerName(spec));
     entry->set_seed(spec.seed);
+    entry->set_keys(MeaningOfKeys(plan_.schema, bounds_, static_cast<int>(t)));
   }
   for (const std::string& line : divergences_) facts.add_divergences(line);
   for (const LedgerEntry& entry : ledger_) *facts.add_ledger() = entry;

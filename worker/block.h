@@ -29,8 +29,8 @@ struct BlockTexts {
   std::vector<int32_t> of_row;  // index into values
 };
 
-// Why a row is rejected: the first column, in the order label, group, slots, numeric, that refuses
-// it.
+// Why a row is rejected: the first column, in the order label, group, weight, slots, numeric, that
+// refuses it.
 struct BadRow {
   int32_t row = 0;  // in the block
   std::string column;
@@ -45,6 +45,7 @@ struct Block {
   std::vector<BlockKeys> slots;  // per Schema::slots, keep_last not applied yet
   std::vector<float> numeric;    // [rows, width], transformed and scaled
   std::vector<float> labels;
+  std::vector<float> weights;      // [rows] of the losses; empty: all 1
   BlockKeys group;                 // keys null: no group column
   std::vector<BlockTexts> slices;  // per Schema::slices
   std::vector<BadRow> bad_rows;    // ascending rows, one entry a row

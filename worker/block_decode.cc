@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "worker/derived_keys.h"
+
 namespace trestle {
 
 void BadRows::Add(BadRow row) {
@@ -24,7 +26,10 @@ std::vector<std::string> ColumnsToRead(const Schema& schema) {
   if (!schema.refused.empty()) columns.push_back(schema.refused);
   if (!schema.label.empty()) columns.push_back(schema.label);
   if (!schema.group.empty()) columns.push_back(schema.group);
-  for (const Slot& slot : schema.slots) columns.push_back(slot.column);
+  if (!schema.weight.empty()) columns.push_back(schema.weight);
+  for (const Slot& slot : schema.slots) {
+    if (!slot.crossed()) columns.push_back(slot.column);
+  }
   for (const NumericColumn& numeric : schema.numeric) columns.push_back(numeric.column);
   columns.insert(columns.end(), schema.slices.begin(), schema.slices.end());
   return columns;
@@ -52,10 +57,21 @@ void CheckEqualLengths(const Schema& schema, const Block& block, BadRows* bad) {
   }
 }
 
+// After crosses are made, which are of the keys as columns have them.
+void BoundTables(const Schema& schema, std::span<const uint64_t> table_seeds, Block* block) {
+  for (size_t s = 0; s < schema.slots.size(); ++s) {
+    const auto table = static_cast<size_t>(schema.slots[s].table);
+    const int64_t buckets = schema.tables[table].hash_buckets;
+    if (buckets == 0) continue;
+    IntoHashBuckets(block->rows, table_seeds[table], buckets, &block->slots[s]);
+  }
+}
+
 }  // namespace
 
 Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_seeds,
-                          std::span<const NumericStatistics> statistics, int64_t rows,
+                          std::span<const NumericStatistics> statistics,
+                          std::span<const std::vector<double>> bounds, int64_t rows,
                           const std::vector<ArrowColumn>& columns) {
   Block block;
   block.rows = rows;
@@ -68,10 +84,23 @@ Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_
     block.labels = DecodeLabels(*columns[next++], schema.label, schema.positive_from, &bad);
   }
   if (!schema.group.empty()) block.group = DecodeIds(*columns[next++], 0);
+  if (schema.weighted()) {
+    const arrow::ChunkedArray* const column =
+        schema.weight.empty() ? nullptr : columns[next++].get();
+    block.weights =
+        DecodeWeights(column, schema.weight, schema.positive_weight, block.labels, &bad);
+  }
   for (const Slot& slot : schema.slots) {
     const uint64_t seed = table_seeds[static_cast<size_t>(slot.table)];
+    if (slot.crossed()) {
+      block.slots.push_back(CrossKeys(slot, block.slots, rows, seed));
+      continue;
+    }
     const arrow::ChunkedArray& column = *columns[next++];
-    if (slot.sequence_group < 0) {
+    if (slot.bucket >= 0) {
+      const auto& of_column = bounds[static_cast<size_t>(slot.bucket)];
+      block.slots.push_back(DecodeBuckets(column, of_column, seed, slot.column, &bad));
+    } else if (slot.sequence_group < 0) {
       block.slots.push_back(DecodeIds(column, seed));
     } else {
       TRESTLE_ASSIGN_OR_RETURN(auto lists, DecodeSequence(column, seed, slot.column, &bad));
@@ -79,6 +108,7 @@ Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_
     }
   }
   CheckEqualLengths(schema, block, &bad);
+  BoundTables(schema, table_seeds, &block);
   const size_t width = schema.numeric.size();
   block.numeric.resize(static_cast<size_t>(rows) * width);
   for (size_t i = 0; i < width; ++i) {

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "worker/block_decode.h"
+#include "worker/derived_keys.h"
 #include "worker/numeric_scaling.h"
 
 namespace trestle {
@@ -106,6 +107,33 @@ std::vector<float> DecodeLabels(const arrow::ChunkedArray& column, const std::st
   return labels;
 }
 
+std::vector<float> DecodeWeights(const arrow::ChunkedArray* column, const std::string& name,
+                                 double positive_weight, const std::vector<float>& labels,
+                                 BadRows* bad) {
+  std::vector<float> weights(labels.size(), 1);
+  const auto set = [&](int64_t row, double x) {
+    const auto i = static_cast<size_t>(row);
+    const double weight = labels[i] == 1 ? x * positive_weight : x;
+    if (IsWeight(weight)) {
+      weights[i] = static_cast<float>(weight);
+    } else {
+      bad->Add(row, name, name + " " + Text(x) + " is no weight: below 0 or does not fit a float");
+    }
+  };
+  if (!column) {
+    for (size_t i = 0; i < labels.size(); ++i) set(static_cast<int64_t>(i), 1);
+    return weights;
+  }
+  VisitNumbers(*column, [&](int64_t row, bool is_null, double x) {
+    if (is_null) {
+      bad->Add(row, name, name + ", the weight, is null");
+    } else {
+      set(row, x);
+    }
+  });
+  return weights;
+}
+
 void DecodeNumeric(const arrow::ChunkedArray& column, const NumericColumn& spec,
                    const NumericStatistics& statistics, size_t index, size_t width,
                    std::vector<float>* block, BadRows* bad) {
@@ -125,6 +153,32 @@ void DecodeNumeric(const arrow::ChunkedArray& column, const NumericColumn& spec,
     } else {
       (*block)[static_cast<size_t>(row) * width + index] = value;
     }
+  });
+}
+
+BlockKeys DecodeBuckets(const arrow::ChunkedArray& column, std::span<const double> bounds,
+                        uint64_t seed, const std::string& name, BadRows* bad) {
+  BlockKeys buckets;
+  buckets.own_keys.resize(static_cast<size_t>(column.length()));
+  const uint64_t missing = MissingKey(seed).value;
+  VisitNumbers(column, [&](int64_t row, bool is_null, double x) {
+    uint64_t& key = buckets.own_keys[static_cast<size_t>(row)];
+    if (is_null) {
+      key = missing;
+    } else if (!std::isfinite(x)) {
+      bad->Add(row, name, name + " is " + Text(x));
+    } else {
+      key = BucketOf(bounds, x);
+    }
+  });
+  buckets.keys = buckets.own_keys.data();
+  return buckets;
+}
+
+void AppendFinite(const arrow::ChunkedArray& column, const std::function<bool(int64_t)>& take,
+                  std::vector<double>* cells) {
+  VisitNumbers(column, [&](int64_t row, bool is_null, double x) {
+    if (!is_null && std::isfinite(x) && take(row)) cells->push_back(x);
   });
 }
 

@@ -28,6 +28,7 @@ bool IsNumber(const arrow::DataType& type) {
 bool IsAllowed(ColumnRole role, const arrow::DataType& type) {
   switch (role) {
     case ColumnRole::kLabel:
+    case ColumnRole::kWeight:
     case ColumnRole::kNumeric:
       return IsNumber(type);
     case ColumnRole::kGroup:
@@ -46,11 +47,13 @@ const char* Allowed(ColumnRole role) {
       return "a label must be an integer, bool or float column of 0 and 1";
     case ColumnRole::kGroup:
       return "a group must be an integer or string column";
+    case ColumnRole::kWeight:
+      return "a weight must be an integer or float column";
     case ColumnRole::kId:
       return "an id must be an integer or string column (cast it; pandas makes double of integers "
              "with nulls)";
     case ColumnRole::kSequence:
-      return "a sequence must be a list of integers or strings";
+      return "a sequence or bag must be a list of integers or strings";
     case ColumnRole::kNumeric:
       return "a numeric feature must be an integer or float column";
     case ColumnRole::kSlice:

@@ -12,7 +12,7 @@ class DataType;
 
 namespace trestle {
 
-enum class ColumnRole { kLabel, kGroup, kId, kSequence, kNumeric, kSlice };
+enum class ColumnRole { kLabel, kGroup, kWeight, kId, kSequence, kNumeric, kSlice };
 
 // Keys of integers and keys of strings never meet: a table must be fed with one kind.
 enum class KeyKind { kNone, kInteger, kString };

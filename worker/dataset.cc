@@ -14,6 +14,7 @@
 #include "worker/block_decode.h"
 #include "worker/block_file.h"
 #include "worker/block_types.h"
+#include "worker/bucket_bounds.h"
 #include "worker/input.h"
 #include "worker/input_files.h"
 
@@ -31,9 +32,16 @@ std::vector<ColumnUse> ColumnUses(const Schema& schema) {
   if (!schema.label.empty()) uses.push_back({schema.label, ColumnRole::kLabel});
   if (!schema.refused.empty()) uses.push_back({schema.refused, ColumnRole::kGroup});
   if (!schema.group.empty()) uses.push_back({schema.group, ColumnRole::kGroup});
+  if (!schema.weight.empty()) uses.push_back({schema.weight, ColumnRole::kWeight});
   for (const Slot& slot : schema.slots) {
-    uses.push_back({slot.column, slot.sequence_group < 0 ? ColumnRole::kId : ColumnRole::kSequence,
-                    slot.table});
+    if (slot.crossed()) continue;
+    if (slot.bucket >= 0) {
+      uses.push_back({slot.column, ColumnRole::kNumeric});
+    } else {
+      uses.push_back({slot.column,
+                      slot.sequence_group < 0 ? ColumnRole::kId : ColumnRole::kSequence,
+                      slot.table});
+    }
   }
   for (const NumericColumn& numeric : schema.numeric) {
     uses.push_back({numeric.column, ColumnRole::kNumeric});
@@ -60,12 +68,12 @@ class FileDataset final : public Dataset {
     InputFile info;
     info.path = file->path();
     info.block_rows = file->block_rows();
-    for (const int64_t rows : info.block_rows) info.rows += rows;
+    for (size_t i = 0; i < info.block_rows.size(); ++i) {
+      blocks_.push_back({sources_.size(), static_cast<int64_t>(i), info.rows});
+      info.rows += info.block_rows[i];
+    }
     info.fingerprint = FileFingerprint(*file, info.rows);
     rows_ += info.rows;
-    for (size_t i = 0; i < info.block_rows.size(); ++i) {
-      blocks_.push_back({sources_.size(), static_cast<int64_t>(i)});
-    }
     files_.push_back(std::move(info));
     sources_.push_back(std::move(file));
   }
@@ -109,13 +117,38 @@ class FileDataset final : public Dataset {
     return statistics;
   }
 
+  Result<std::vector<std::vector<double>>> QuantileCells(int64_t begin,
+                                                         int64_t end) const override {
+    std::vector<std::vector<double>> cells(schema_.buckets.size());
+    std::vector<std::string> names;
+    std::vector<size_t> wanted;
+    for (size_t b = 0; b < schema_.buckets.size(); ++b) {
+      if (schema_.buckets[b].quantiles == 0) continue;
+      names.push_back(schema_.buckets[b].column);
+      wanted.push_back(b);
+    }
+    for (int64_t block = begin; block < end && !names.empty(); ++block) {
+      const Place place = blocks_[static_cast<size_t>(block)];
+      const auto take = [&](int64_t row) {
+        return IsQuantileRow(place.file, static_cast<uint64_t>(place.first_row + row), rows_);
+      };
+      TRESTLE_ASSIGN_OR_RETURN(const auto columns, ReadColumns(block, names));
+      for (size_t i = 0; i < wanted.size(); ++i) {
+        AppendFinite(*columns[i], take, &cells[wanted[i]]);
+      }
+    }
+    return cells;
+  }
+
   Result<std::shared_ptr<const Block>> ReadBlock(
-      int64_t block, const std::vector<NumericStatistics>& statistics) const override {
+      int64_t block, const std::vector<NumericStatistics>& statistics,
+      const std::vector<std::vector<double>>& bounds) const override {
     CHECK_EQ(statistics.size(), schema_.numeric.size());
+    CHECK_EQ(bounds.size(), schema_.buckets.size());
     const Place place = blocks_[static_cast<size_t>(block)];
     TRESTLE_ASSIGN_OR_RETURN(const auto columns, ReadColumns(block, ColumnsToRead(schema_)));
     const int64_t rows = files_[place.file].block_rows[static_cast<size_t>(place.index)];
-    auto decoded = DecodeBlock(schema_, table_seeds_, statistics, rows, columns);
+    auto decoded = DecodeBlock(schema_, table_seeds_, statistics, bounds, rows, columns);
     if (!decoded.ok()) return decoded.status().Wrap(PlaceName(place));
     return std::shared_ptr<const Block>(std::make_shared<const Block>(std::move(decoded).value()));
   }
@@ -123,7 +156,8 @@ class FileDataset final : public Dataset {
  private:
   struct Place {
     size_t file;
-    int64_t index;  // of the block in its file
+    int64_t index;      // of the block in its file
+    int64_t first_row;  // in the file
   };
 
   std::string PlaceName(const Place& place) const {

@@ -9,7 +9,8 @@
 //   TIME     step t's batch is rows [t*B, (t+1)*B); lanes take contiguous pieces of it
 //
 // (plan.h has the exact shares.) A lane holds one decoded block; lanes in the same block share it.
-// A row that the schema refuses (block_decode.h lists why) is counted and leaves a hole.
+// A row that the schema refuses (block_decode.h lists why) is counted and leaves a hole, and so
+// does a row of label 0 that is not trained on.
 //
 // Thread safety: Dataset is immutable; a LaneReader belongs to one thread (the keys thread).
 // Errors: opening lists every missing file, wrong type, missing column and oversized row group at
@@ -72,10 +73,15 @@ class Dataset {
   // be merged in the order of blocks (MergeStatistics), so that ranks can share the work.
   virtual Result<std::vector<std::vector<NumericStatistics>>> BlockStatistics(
       int64_t begin, int64_t end) const = 0;
-  // Decodes one block, blocks numbered file after file. `statistics` per Schema::numeric. Safe for
-  // concurrent calls. Used by the LaneReader.
+  // Cells of each of Schema::buckets, in the rows of blocks [begin, end) that quantiles look at
+  // (IsQuantileRow); none of those with given bounds.
+  virtual Result<std::vector<std::vector<double>>> QuantileCells(int64_t begin,
+                                                                 int64_t end) const = 0;
+  // Decodes one block, blocks numbered file after file. `statistics` per Schema::numeric, `bounds`
+  // per Schema::buckets. Safe for concurrent calls. Used by the LaneReader.
   virtual Result<std::shared_ptr<const Block>> ReadBlock(
-      int64_t block, const std::vector<NumericStatistics>& statistics) const = 0;
+      int64_t block, const std::vector<NumericStatistics>& statistics,
+      const std::vector<std::vector<double>>& bounds) const = 0;
 };
 
 struct DatasetOptions {
@@ -93,7 +99,8 @@ uint64_t LedgerHash(uint64_t file_index, uint64_t row_in_file);
 struct Ledger {
   int64_t read = 0;  // rejected ones included
   int64_t rejected = 0;
-  uint64_t hash = 0;  // sum of LedgerHash over rows read
+  uint64_t hash = 0;     // sum of LedgerHash over rows read
+  int64_t left_out = 0;  // good ones of label 0, by PlanOptions::negative_keep
 };
 
 struct PlanOptions {
@@ -108,6 +115,9 @@ struct PlanOptions {
   // Per Schema::numeric; may be empty if none is scaled. Those of scaled columns are finite, or
   // OpenLanes fails with kInvalidData.
   std::vector<NumericStatistics> statistics;
+  // Per Schema::buckets; may be empty if none are quantiles.
+  std::vector<std::vector<double>> bounds;
+  double negative_keep = 1;  // share of the rows of label 0 that are read (negative_keep.h)
   // The first 1,000 rejects are appended to this file as file<TAB>row<TAB>column<TAB>reason, rows
   // counted from 0 in the file; empty: none.
   std::string reject_path;

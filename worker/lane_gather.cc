@@ -63,6 +63,12 @@ void GatherRows(const Schema& schema, const Block& block, std::span<const int32_
     std::copy_n(block.numeric.data() + row * width, width, lane->numeric.data() + (at + i) * width);
     lane->labels[at + i] = block.labels[row];
   }
+  if (!block.weights.empty()) {
+    lane->weights.resize(at + rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      lane->weights[at + i] = block.weights[static_cast<size_t>(rows[i])];
+    }
+  }
   if (block.group.keys) {
     lane->groups.resize(at + rows.size());
     for (size_t i = 0; i < rows.size(); ++i) lane->groups[at + i] = block.group.keys[rows[i]];

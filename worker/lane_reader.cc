@@ -9,9 +9,12 @@
 #include <cmath>
 #include <map>
 
+#include "base/hash.h"
 #include "worker/block.h"
+#include "worker/bucket_bounds.h"
 #include "worker/input.h"
 #include "worker/lane_gather.h"
+#include "worker/negative_keep.h"
 #include "worker/plan.h"
 #include "worker/reject_file.h"
 
@@ -59,9 +62,11 @@ class BlockLaneReader final : public LaneReader {
         options_(options),
         plan_(AllBlockRows(dataset), PlanOf(options)),
         places_(BlockPlaces(dataset)),
+        sampling_seed_(DeriveSeed(options.seed, "negatives")),
         rejects_(fs, options.reject_path),
         step_(options.first_step) {
     options_.statistics.resize(dataset.schema().numeric.size());
+    if (options_.bounds.empty()) options_.bounds = GivenBounds(dataset.schema());
   }
 
   int64_t steps() const override { return plan_.steps(); }
@@ -95,8 +100,9 @@ class BlockLaneReader final : public LaneReader {
       for (const BlockPiece& piece : of_lane) {
         const auto [held, fresh] = held_.try_emplace(piece.block);
         if (!fresh) continue;
-        TRESTLE_ASSIGN_OR_RETURN(held->second.block,
-                                 dataset_.ReadBlock(piece.block, options_.statistics));
+        TRESTLE_ASSIGN_OR_RETURN(
+            held->second.block,
+            dataset_.ReadBlock(piece.block, options_.statistics, options_.bounds));
         held->second.order = plan_.RowOrder(piece.block);
       }
     }
@@ -114,7 +120,7 @@ class BlockLaneReader final : public LaneReader {
       CountRows(piece.block, rows);
       const int32_t first = place;
       place += static_cast<int32_t>(rows.size());
-      if (held.block->bad_rows.empty()) {
+      if (held.block->bad_rows.empty() && options_.negative_keep >= 1) {
         GatherRows(dataset_.schema(), *held.block, rows, &lane);
         continue;
       }
@@ -124,6 +130,8 @@ class BlockLaneReader final : public LaneReader {
           ++lane.rejected;
           lane.holes.push_back(first + static_cast<int32_t>(i));
           Reject(piece.block, *bad);
+        } else if (LeavesOut(piece.block, *held.block, rows[i])) {
+          ++ledger_.left_out;
         } else {
           accepted.push_back(rows[i]);
         }
@@ -137,6 +145,13 @@ class BlockLaneReader final : public LaneReader {
     const auto at = std::lower_bound(block.bad_rows.begin(), block.bad_rows.end(), row,
                                      [](const BadRow& bad, int32_t r) { return bad.row < r; });
     return at != block.bad_rows.end() && at->row == row ? &*at : nullptr;
+  }
+
+  bool LeavesOut(int64_t block, const Block& rows, int32_t row) const {
+    if (rows.labels[static_cast<size_t>(row)] != 0) return false;
+    const BlockPlace& place = places_[static_cast<size_t>(block)];
+    return !KeepsNegative(options_.negative_keep, sampling_seed_, place.file,
+                          static_cast<uint64_t>(place.first_row + row));
   }
 
   void CountRows(int64_t block, std::span<const int32_t> rows) {
@@ -176,6 +191,7 @@ class BlockLaneReader final : public LaneReader {
   PlanOptions options_;
   EpochPlan plan_;
   std::vector<BlockPlace> places_;
+  const uint64_t sampling_seed_;
   RejectFile rejects_;
   std::map<int64_t, HeldBlock> held_;
   Ledger ledger_;
@@ -214,6 +230,7 @@ Result<std::unique_ptr<LaneReader>> OpenLanes(const Dataset& dataset, const Plan
     return column.scaling != NumericFeature::NONE;
   });
   CHECK(plan.statistics.size() == numeric.size() || (plan.statistics.empty() && !scaled));
+  CHECK(!plan.bounds.empty() || !NeedsQuantiles(dataset.schema()));
   TRESTLE_RETURN_IF_ERROR(CheckStatistics(numeric, plan.statistics));
   return std::unique_ptr<LaneReader>(std::make_unique<BlockLaneReader>(dataset, plan, fs));
 }

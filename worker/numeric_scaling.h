@@ -14,6 +14,9 @@ double Transform(NumericFeature::Transform transform, double x);
 // infinite and the whole column 0).
 bool FitsFloat(double x);
 
+// Whether it can say how much a row counts: at least 0, and a float.
+bool IsWeight(double x);
+
 // STANDARD: (x - mean) / std; MIN_MAX: (x - min) / (max - min); 0 where the divisor is 0. Values
 // outside what the statistics saw are not clipped.
 class Scaler {

@@ -14,6 +14,8 @@ double Transform(NumericFeature::Transform transform, double x) {
   return x;
 }
 
+bool IsWeight(double x) { return x >= 0 && FitsFloat(x); }
+
 bool FitsFloat(double x) { return std::fabs(x) <= std::numeric_limits<float>::max(); }
 
 Scaler::Scaler(NumericFeature::Scaling scaling, const NumericStatistics& statistics) {

@@ -101,6 +101,7 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
   prepared.ledger.read += reader_.ledger().read;
   prepared.ledger.rejected += reader_.ledger().rejected;
   prepared.ledger.hash += reader_.ledger().hash;
+  prepared.ledger.left_out += reader_.ledger().left_out;
   header.rejected = prepared.ledger.rejected;
   header.stop_requested = options_.stop_requested && options_.stop_requested();
   header.out_of_time = options_.out_of_time && options_.out_of_time();

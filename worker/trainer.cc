@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/negative_keep.h"
+
 namespace trestle {
 namespace {
 
@@ -82,7 +84,7 @@ Trainer::~Trainer() = default;
 
 Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, Order order,
                                                         int64_t segment, int64_t epoch,
-                                                        int64_t first_step) {
+                                                        int64_t first_step, double negative_keep) {
   schema_ = &dataset.schema();
   PlanOptions plan;
   plan.order = order;
@@ -95,13 +97,16 @@ Result<std::unique_ptr<LaneReader>> Trainer::OpenReader(const Dataset& dataset, 
   plan.first_lane = first_lane_;
   plan.end_lane = end_lane_;
   plan.statistics = options_.statistics;
+  plan.bounds = options_.bounds;
+  plan.negative_keep = negative_keep;
   if (recorded_.insert(&dataset).second) plan.reject_path = options_.reject_path;
   return OpenLanes(dataset, plan, fs_);
 }
 
 Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, int64_t epochs,
                                        const EpochProgress& done, const EpochPauses& pauses) {
-  auto reader = OpenReader(dataset, options_.order, options_.segment, epoch, done.steps);
+  auto reader = OpenReader(dataset, options_.order, options_.segment, epoch, done.steps,
+                           options_.negative_keep);
   if (!reader.ok()) return Tell(reader.status());
   const std::string name = "epoch " + std::to_string(epoch + 1) + "/" + std::to_string(epochs);
   EpochProgress progress = done;
@@ -216,6 +221,7 @@ void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, EvaluationVi
   buffers.tensors.outputs = training ? nullptr : visitor->OutputsOf(lane);
   backend_.RunLane(thread, position, training, buffers.tensors);
   if (!training) {
+    CorrectPredictions(lane);
     visitor->OnLane({lane, position, buffers.tensors, [&](LaneTensors& changed) {
                        backend_.RunLane(thread, position, false, changed);
                      }});
@@ -224,6 +230,13 @@ void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, EvaluationVi
   for (size_t s = 0; s < schema_->slots.size(); ++s) {
     lookup.Accumulate(lane, static_cast<int>(s), buffers.tensors.slots[s].gradient);
   }
+}
+
+// Of a model that saw only some of the negatives.
+void Trainer::CorrectPredictions(int lane) {
+  if (options_.negative_keep == 1) return;
+  const float correction = LogitCorrection(options_.negative_keep);
+  for (float& logit : logits_[lane]) logit += correction;
 }
 
 void Trainer::FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers) {
@@ -292,7 +305,7 @@ Result<Importance> Trainer::MeasureImportance(const Dataset& dataset, const std:
 Result<PassResult> Trainer::Visit(const Dataset& dataset, const std::string& name, Order order,
                                   EvaluationVisitor& visitor) {
   TRESTLE_RETURN_IF_ERROR(CompareReplicas());
-  auto reader = OpenReader(dataset, order, 0, 0, 0);
+  auto reader = OpenReader(dataset, order, 0, 0, 0, /*negative_keep=*/1);
   if (!reader.ok()) return Tell(reader.status());
   progress_.BeginPass(name, (*reader)->steps());
   StepQueue queue(client_, **reader,
@@ -334,10 +347,11 @@ Status Trainer::VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassRes
 
 Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t positives,
                           PassResult* result) {
-  int64_t sums[4] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash), positives};
+  int64_t sums[5] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash),
+                     ledger.left_out, positives};
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
-  result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2])};
-  result->positives = sums[3];
+  result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2]), sums[3]};
+  result->positives = sums[4];
   return result->complete ? Tell(CheckPass(dataset, *result)) : Status();
 }
 

@@ -73,6 +73,8 @@ struct TrainerOptions {
   Order order = SHUFFLE;
   Train::OnBadStep on_bad_step = Train::STOP;  // as NodeOptions::fail_bad_steps: STOP = true
   std::vector<NumericStatistics> statistics;
+  std::vector<std::vector<double>> bounds;  // of Schema::buckets
+  double negative_keep = 1;                 // share of the rows of label 0 that are trained on
   std::string
       reject_path;  // gets the rejects of a dataset's first pass; the later ones repeat them
   std::function<bool()> stop_requested;  // polled once a step
@@ -138,8 +140,8 @@ class Trainer {
   struct LaneBuffers;  // a thread's tensors of the lane it works on
 
   Result<std::unique_ptr<LaneReader>> OpenReader(const Dataset& dataset, Order order,
-                                                 int64_t segment, int64_t epoch,
-                                                 int64_t first_step);
+                                                 int64_t segment, int64_t epoch, int64_t first_step,
+                                                 double negative_keep);
   // The steps of an epoch up to a pause, or to its end, which the result tells.
   Status TrainToPause(LaneReader& reader, int64_t epoch, int64_t epochs, const Ledger& before,
                       const EpochPauses& pauses, EpochProgress* progress, PassResult* result);
@@ -152,6 +154,7 @@ class Trainer {
   // In evaluation there is a visitor, which is shown each lane; in training there is none.
   void RunLanes(PreparedStep& prepared, EvaluationVisitor* visitor);
   void RunLane(PreparedStep& prepared, int lane, int thread, EvaluationVisitor* visitor);
+  void CorrectPredictions(int lane);
   void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
   Status CompareDigests();
   Status CheckTerms() const;

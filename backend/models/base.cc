@@ -1,5 +1,5 @@
 // Base (Embedding & MLP): every feature's embedding, histories pooled, into an MLP.
-// x0 = [one-id features in order; pooled sequences in order; numeric] -> MLP -> logit.
+// x0 = [one-id features in order; pooled sequences and bags in order; numeric] -> MLP -> logit.
 // Source: DIN paper (Zhou et al., KDD 2018), section 4.2.
 #include "backend/models/models.h"
 #include "backend/ops.h"
@@ -23,11 +23,11 @@ class BaseModel final : public NetworkModel {
   Var Forward(Tape& tape, const ModelInput& input) const override {
     std::vector<Var> parts;
     for (size_t i = 0; i < slots_.size(); ++i) {
-      if (!slots_[i].sequence()) parts.push_back(input.slots[i]);
+      if (!slots_[i].list()) parts.push_back(input.slots[i]);
     }
     for (size_t i = 0; i < slots_.size(); ++i) {
-      if (!slots_[i].sequence()) continue;
-      parts.push_back(JaggedPool(tape, input.slots[i], input.offsets[i], pooling_));
+      if (!slots_[i].list()) continue;
+      parts.push_back(PoolList(tape, slots_[i], input.slots[i], input.offsets[i], pooling_));
     }
     if (input.numeric != nullptr) parts.push_back(input.numeric);
     Var hidden = nullptr;

@@ -1,7 +1,6 @@
 // Deep Interest Network: the user's history is pooled with weights that depend on the candidate.
-// x0 = [other features in order, their sequences pooled; candidate t; v_user; numeric] -> MLP,
-// v_user = sum_j w(t, h_j) h_j.
-// Source: DIN paper (Zhou et al., KDD 2018), section 4.3.
+// x0 = [other features in order, their sequences and bags pooled; candidate t; v_user; numeric] ->
+// MLP, v_user = sum_j w(t, h_j) h_j. Source: DIN paper (Zhou et al., KDD 2018), section 4.3.
 #include <algorithm>
 
 #include "backend/models/models.h"
@@ -21,10 +20,19 @@ struct DinSlots {
 
 using NameList = google::protobuf::RepeatedPtrField<std::string>;
 
+// A sequence, or else one id a row. A bag is neither: its pooling is its own.
+bool IsOfKind(const SlotSpec& slot, bool sequence) {
+  return sequence ? slot.sequence() : !slot.list();
+}
+
+std::string KindOf(const SlotSpec& slot) {
+  return slot.sequence() ? "a sequence" : slot.list() ? "a bag" : "an id";
+}
+
 std::vector<std::string> SlotNames(const ModelInputSpec& inputs, bool sequence) {
   std::vector<std::string> names;
   for (const SlotSpec& slot : inputs.slots) {
-    if (slot.sequence() == sequence) names.push_back(slot.name);
+    if (IsOfKind(slot, sequence)) names.push_back(slot.name);
   }
   return names;
 }
@@ -47,9 +55,9 @@ std::vector<int> ResolveNames(const NameList& names, const std::string& field, b
       continue;
     }
     const int index = static_cast<int>(slot - inputs.slots.begin());
-    if (slot->sequence() != sequence) {
-      check->Add(field + ": \"" + name + "\" is " + (sequence ? "an id" : "a sequence") +
-                 " feature, must be " + (sequence ? "a sequence" : "an id") + "; " + there_are);
+    if (!IsOfKind(*slot, sequence)) {
+      check->Add(field + ": \"" + name + "\" is " + KindOf(*slot) + " feature, must be " +
+                 (sequence ? "a sequence" : "an id") + "; " + there_are);
     } else if (std::find(found.begin(), found.end(), index) != found.end()) {
       check->Add(field + ": \"" + name + "\" is named twice");
     } else {
@@ -115,6 +123,7 @@ class DinModel final : public NetworkModel {
   DinModel(const Din& settings, const ModelInputSpec& inputs, DinSlots slots,
            const LayerContext& context)
       : pooling_(settings.pooling()),
+        inputs_(inputs.slots),
         slots_(std::move(slots)),
         group_(inputs.slots[slots_.history.front()].sequence_group),
         attention_(context, "attention", WithDefaults(settings.attention()), slots_.dim),
@@ -128,8 +137,9 @@ class DinModel final : public NetworkModel {
     std::vector<Var> parts;
     for (int index : slots_.others) {
       const Var slot = input.slots[index];
-      const bool sequence = !input.offsets[index].empty();
-      parts.push_back(sequence ? JaggedPool(tape, slot, input.offsets[index], pooling_) : slot);
+      const SlotSpec& spec = inputs_[index];
+      parts.push_back(spec.list() ? PoolList(tape, spec, slot, input.offsets[index], pooling_)
+                                  : slot);
     }
     parts.push_back(candidate);
     Var weights = nullptr, hidden = nullptr;
@@ -155,6 +165,7 @@ class DinModel final : public NetworkModel {
   }
 
   Pooling pooling_;
+  std::vector<SlotSpec> inputs_;
   DinSlots slots_;
   int group_;  // of the history
   AttentionUnit attention_;

@@ -28,6 +28,10 @@ constexpr ModelEntry kModels[] = {
 
 }  // namespace
 
+Var PoolList(Tape& tape, const SlotSpec& slot, Var items, Offsets offsets, Pooling of_sequences) {
+  return JaggedPool(tape, items, offsets, slot.pooling.value_or(of_sequences));
+}
+
 Var Concatenate(Tape& tape, std::span<const Var> parts) {
   return parts.size() == 1 ? parts.front() : ConcatColumns<float>(tape, parts);
 }

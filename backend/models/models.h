@@ -19,6 +19,9 @@ Result<std::unique_ptr<NetworkModel>> MakeDinModel(const Din& settings,
                                                    const ModelInputSpec& inputs,
                                                    const LayerContext& context);
 
+// A list's items [total, dim] -> [rows, dim]: a bag's as it says, a sequence's as the model does.
+Var PoolList(Tape& tape, const SlotSpec& slot, Var items, Offsets offsets, Pooling of_sequences);
+
 // The matrices side by side; a single one is passed on as it is.
 Var Concatenate(Tape& tape, std::span<const Var> parts);
 

@@ -19,6 +19,7 @@ using google::protobuf::Reflection;
 
 constexpr double kNone = std::numeric_limits<double>::infinity();
 constexpr double kMaxDim = 4096;
+constexpr double kMaxHashBuckets = 1e12;
 
 // low <= x <= high, or low < x and x < high where a bound is open.
 struct Range {
@@ -39,9 +40,20 @@ constexpr Range Within(std::string_view field, double low, double high) {
 constexpr auto kRanges = std::to_array<Range>({
     AtLeast("trestle.Data.max_bad_rows", 0),
     Share("trestle.Data.holdout"),
+    {"trestle.Data.positive_weight", 0, 1e6, true},
+    {"trestle.Data.negative_keep", 0, 1, true},
     Within("trestle.IdFeature.dim", 1, kMaxDim),
+    Within("trestle.IdFeature.hash_buckets", 1, kMaxHashBuckets),
     Within("trestle.SequenceFeature.dim", 1, kMaxDim),
     Within("trestle.SequenceFeature.keep_last", 1, 65'536),
+    Within("trestle.SequenceFeature.hash_buckets", 1, kMaxHashBuckets),
+    Within("trestle.BagFeature.dim", 1, kMaxDim),
+    AtLeast("trestle.BagFeature.keep_last", 1),
+    Within("trestle.BagFeature.hash_buckets", 1, kMaxHashBuckets),
+    Within("trestle.BucketizeFeature.quantiles", 2, 65'536),
+    Within("trestle.BucketizeFeature.dim", 1, kMaxDim),
+    Within("trestle.CrossFeature.dim", 1, kMaxDim),
+    Within("trestle.CrossFeature.hash_buckets", 1, kMaxHashBuckets),
     Within("trestle.Mlp.units", 1, 65'536),
     Share("trestle.Mlp.dropout"),
     Within("trestle.Attention.units", 1, 65'536),
@@ -218,7 +230,8 @@ std::string RangeText(const FieldDescriptor* field) {
   if (!range) return {};
   const std::string low = Number(range->low);
   if (range->high == kNone) return (range->low_open ? "above " : "at least ") + low;
-  return low + " to " + (range->high_open ? "below " : "") + Number(range->high);
+  return (range->low_open ? "above " : "") + low + " to " + (range->high_open ? "below " : "") +
+         Number(range->high);
 }
 
 void CheckRanges(const Config& config, const FieldPlaces& places, Problems* problems) {

@@ -32,7 +32,7 @@ class Writer {
   Writer(const GuessedConfig& guessed, const ConfigFiles& files)
       : guessed_(guessed), files_(files) {
     for (const GuessedColumn& column : guessed.columns) {
-      if (column.is_list()) sequences_[column.in_step].push_back(&column);
+      if (column.is_list()) lists_[column.in_step].push_back(&column);
     }
   }
 
@@ -110,12 +110,13 @@ class Writer {
   void WriteFeatures() {
     Line("features {");
     for (const GuessedColumn& column : guessed_.columns) WriteId(column);
-    for (const auto& [number, columns] : sequences_) WriteSequence(columns);
+    for (const auto& [number, columns] : lists_) WriteLists(columns);
     for (const GuessedColumn& column : guessed_.columns) WriteNumber(column);
     for (const GuessedColumn& column : guessed_.columns) {
       if (column.guess != Guess::kLeftOut) continue;
       Line("  # left out: " + OneLine(column.profile.name), column.why);
     }
+    Line("  # Buckets of numbers, crosses of ids and weights of rows: docs/columns.md.");
     Line("}");
     Line("");
   }
@@ -134,7 +135,8 @@ class Writer {
          column.why);
   }
 
-  void WriteSequence(const std::vector<const GuessedColumn*>& columns) {
+  // Lists of what no id column holds are rather sets, unless they go in step.
+  void WriteLists(const std::vector<const GuessedColumn*>& columns) {
     std::vector<std::string> names, like;
     std::string why;
     for (const GuessedColumn* column : columns) {
@@ -143,13 +145,14 @@ class Writer {
       why += (why.empty() ? "" : "; ") + column->why;
     }
     const GuessedColumn& first = *columns.front();
-    std::string text = "  sequence { columns: " + List(names);
+    const bool set = like.empty() && columns.size() == 1;
+    std::string text = (set ? "  bag { columns: " : "  sequence { columns: ") + List(names);
     text += like.empty() ? "  dim: " + std::to_string(first.dim) : "  like: " + List(like);
     text += first.guess == Guess::kStringList ? "  type: STRING" : "  type: INTEGER";
     if (first.profile.in_brackets == 0) {
       text += "  separator: " + Quoted(std::string(1, first.separator));
     }
-    Line(text + "  keep_last: 50 }", why);
+    Line(text + (set ? "  pooling: MEAN }" : "  keep_last: 50 }"), why);
   }
 
   void WriteNumber(const GuessedColumn& column) {
@@ -162,7 +165,7 @@ class Writer {
 
   // Histories of candidates are what DIN is for.
   void WriteModel() {
-    for (const auto& [number, columns] : sequences_) {
+    for (const auto& [number, columns] : lists_) {
       if (columns.front()->like.empty()) continue;
       std::vector<std::string> candidate, history;
       for (const GuessedColumn* column : columns) {
@@ -205,7 +208,7 @@ class Writer {
 
   const GuessedConfig& guessed_;
   const ConfigFiles& files_;
-  std::map<int, std::vector<const GuessedColumn*>> sequences_;
+  std::map<int, std::vector<const GuessedColumn*>> lists_;
   std::ostringstream out_;
 };
 

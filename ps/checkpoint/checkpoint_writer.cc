@@ -36,6 +36,7 @@ void AddPartial(const Cursor& part, Cursor* sum) {
   sum->set_positives(sum->positives() + part.positives());
   sum->set_rows_read(sum->rows_read() + part.rows_read());
   sum->set_rows_rejected(sum->rows_rejected() + part.rows_rejected());
+  sum->set_rows_left_out(sum->rows_left_out() + part.rows_left_out());
   sum->set_ledger_hash(sum->ledger_hash() + part.ledger_hash());
 }
 

@@ -85,7 +85,7 @@ class GoldenLane {
       slot.values = Floats("input/" + spec.name);
       slot.count = static_cast<int64_t>(golden.tensors.at("input/" + spec.name).size()) / spec.dim;
       slot.gradient = floats_.emplace_back(slot.count * slot.dim, NAN).data();
-      if (spec.sequence()) {
+      if (spec.list()) {
         const auto& values = golden.tensors.at("offsets/" + std::to_string(spec.sequence_group));
         slot.offsets = offsets_.emplace_back(values.begin(), values.end()).data();
       }

@@ -30,7 +30,7 @@ class LaneFixture {
       SlotTensor tensor;
       tensor.dim = slot.dim;
       tensor.count = rows;
-      if (slot.sequence()) {
+      if (slot.list()) {
         while (static_cast<int>(groups.size()) <= slot.sequence_group) {
           groups.push_back(AddOffsets(rows, longest));
         }

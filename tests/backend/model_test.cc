@@ -313,6 +313,26 @@ TEST(Model, OneFeatureIsEnough) {
   EXPECT_EQ(RunLane(*built, Of(*built), fixture.lane).logits.size(), 6u);
 }
 
+// As sequences are that the model pools in the same way.
+TEST(Model, BagsArePooledAsTheySayInEveryModel) {
+  ModelInputSpec bags = TestInputs();
+  bags.slots.back().pooling = SQRTN;  // the tags
+  ModelInputSpec tags_alone = bags;
+  tags_alone.slots = {{"user", 3}, {"tags", 3, 0, SQRTN}};
+  ModelInputSpec sequences = tags_alone;
+  sequences.slots.back().pooling.reset();
+  const auto logits = [](const std::string& config, const ModelInputSpec& inputs) {
+    const auto built = Build(config, inputs);
+    LaneFixture fixture(inputs, 9, 4, 3);
+    return RunLane(*built, Of(*built), fixture.lane).logits;
+  };
+  EXPECT_EQ(logits("base { pooling: MEAN }", tags_alone),
+            logits("base { pooling: SQRTN }", sequences));
+  EXPECT_NE(logits("base { pooling: MEAN }", tags_alone),
+            logits("base { pooling: MEAN }", sequences));
+  EXPECT_EQ(logits(Din("pooling: MEAN"), bags), logits(Din("pooling: SQRTN"), TestInputs()));
+}
+
 std::string Error(const std::string& config, const ModelInputSpec& inputs = TestInputs()) {
   ParameterSet parameters(1);
   StatisticSet statistics;
@@ -341,6 +361,14 @@ TEST(ModelErrors, AFeatureOfTheWrongKindOrNamedTwice) {
       Error(
           "din { candidate: 'item' candidate: 'item' history: 'hist_item' history: 'hist_cate' }"),
       "model.din.candidate: \"item\" is named twice");
+}
+
+TEST(ModelErrors, ABagIsNoHistory) {
+  ModelInputSpec bags = TestInputs();
+  bags.slots.back().pooling = MEAN;
+  EXPECT_EQ(Error("din { candidate: 'item' history: 'tags' }", bags),
+            "model.din.history: \"tags\" is a bag feature, must be a sequence; sequence features: "
+            "hist_item, hist_cate");
 }
 
 TEST(ModelErrors, CandidateAndHistoryMustPair) {

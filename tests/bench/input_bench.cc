@@ -96,7 +96,7 @@ void DecodeOnly(benchmark::State& state) {
   const std::vector<NumericStatistics> statistics(1);
   for (auto _ : state) {
     for (int64_t b = 0; b < dataset->blocks(); ++b) {
-      benchmark::DoNotOptimize(dataset->ReadBlock(b, statistics).value());
+      benchmark::DoNotOptimize(dataset->ReadBlock(b, statistics, {}).value());
     }
   }
   state.SetItemsProcessed(state.iterations() * kRows);

@@ -230,6 +230,34 @@ TEST_F(Compatibility, WhatRowsMeanIsRefused) {
   }
 }
 
+// Even with the flag that allows more features.
+TEST_F(Compatibility, WhatMakesKeysIsRefused) {
+  const std::string kinds = Replaced("  numeric", R"(  bag { columns: "tags" dim: 4 }
+  bucketize { columns: "age" bounds: [18, 30] }
+  bucketize { columns: "paid" quantiles: 10 }
+  cross { columns: ["item", "brand"] table: "pair" }
+  cross { columns: ["item", "brand", "age"] table: "triple" hash_buckets: 100 }
+  numeric)");
+  checkpoint_.set_config(Canonical(Load(kinds, {}).config));
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = kinds;
+    text.replace(text.find(from), from.size(), to);
+    return RefusalOf(CheckText(text, {}, kAll));
+  };
+  EXPECT_THAT(with("[18, 30]", "[18, 31]"), HasSubstr("features.bucketize[0].bounds[1]: 30 -> 31"));
+  EXPECT_THAT(with("[18, 30]", "[18, 30, 60]"), HasSubstr("features.bucketize[0].bounds[2]: 60"));
+  EXPECT_THAT(with("quantiles: 10", "quantiles: 12"),
+              HasSubstr("features.bucketize[1].quantiles: 10 -> 12"));
+  EXPECT_THAT(with("[\"item\", \"brand\"] table", "[\"item\", \"brand\", \"age\"] table"),
+              HasSubstr("added features.cross[0].columns[2]"));
+  EXPECT_THAT(with("hash_buckets: 100", "hash_buckets: 99"),
+              HasSubstr("features.cross[1].hash_buckets: 100 -> 99"));
+  EXPECT_THAT(with("table: \"pair\"", "table: \"pair\" hash_buckets: 9"),
+              HasSubstr("added features.cross[0].hash_buckets: 9"));
+  EXPECT_THAT(with("\"tags\" dim: 4", "\"tags\" dim: 4 pooling: MEAN"),
+              HasSubstr("features.bag[0].pooling"));
+}
+
 TEST_F(Compatibility, EverythingThatIsRefusedIsListed) {
   const std::string refusal =
       Refusal({"train.seed=4", "batch.lanes=8", "features.id[0].dim=4", "train.epochs=9"});
@@ -255,8 +283,8 @@ TEST_F(Compatibility, EvaluationNeedsTheSameModelAlone) {
   EXPECT_TRUE(check(kConfig, {"batch.lanes=9", "data.order=TIME", "train.epochs=1",
                               "optimizer.embedding.adam.lr=3"})
                   .ok());
-  for (const char* set :
-       {"train.seed=9", "features.id[0].dim=4", "model.din.mlp.units=9", "tables[item].dim=3"}) {
+  for (const char* set : {"train.seed=9", "data.negative_keep=0.5", "features.id[0].dim=4",
+                          "model.din.mlp.units=9", "tables[item].dim=3"}) {
     EXPECT_EQ(check(kConfig, {set}).code(), StatusCode::kInvalidConfig) << set;
   }
 }

@@ -126,7 +126,7 @@ TEST(ConfigErrors, UnknownFieldFarFromAnyNameLists) {
 TEST(ConfigErrors, FieldInTheWrongMessageIsFoundElsewhere) {
   EXPECT_THAT(ErrorsOf(std::string(kLeast) + "\nkeep_last: 3"),
               HasSubstr("2:1: unknown field \"keep_last\" in the config; there is one in "
-                        "features.sequence. Fields of the config: data, features"));
+                        "features.sequence, features.bag. Fields of the config: data, features"));
 }
 
 TEST(ConfigErrors, WrongTypesEachHaveTheValuesPlace) {
@@ -237,7 +237,9 @@ c.textproto:2:1: data.label: missing; name the column of 0 and 1, as in data { l
 TEST(ConfigErrors, MisspeltIsNotMissingToo) {
   EXPECT_EQ(ErrorsOf("data { train: \"t\" lable: \"y\" } model { base {} }"),
             "c.textproto:1:19: unknown field \"lable\" in data; did you mean \"label\"? Fields of "
-            "data: train, test, label, cache, text, positive_from, holdout, group, order, max_bad_rows");
+            "data: train, test, label, cache, text, positive_from, holdout, group, order, "
+            "max_bad_rows, weight, "
+            "positive_weight, negative_keep");
 }
 
 TEST(ConfigErrors, TablesNeedDistinctNames) {

@@ -144,7 +144,7 @@ TEST_F(Init, ThenTrainLearnsFromRatingsThatNobodyPrepared) {
   EXPECT_THAT(config, HasSubstr("group: \"userId\""));
   EXPECT_THAT(config, HasSubstr("id { columns: \"movieId\"  type: INTEGER"));
   EXPECT_THAT(config, HasSubstr("id { columns: \"timestamp\"  time: HOUR_OF_WEEK"));
-  EXPECT_THAT(config, HasSubstr("sequence { columns: \"genres\""));
+  EXPECT_THAT(config, HasSubstr("bag { columns: \"genres\""));
   EXPECT_THAT(config, HasSubstr("numeric { columns: \"imdb_score\""));
   EXPECT_THAT(config, HasSubstr("left out: language  # the same in every row"));
   EXPECT_THAT(config, HasSubstr("left out: review  # another one in nearly every row"));

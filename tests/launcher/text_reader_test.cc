@@ -73,9 +73,11 @@ void SetRandomly(Random& random, const FieldDescriptor* field, Message* message)
     case FieldDescriptor::CPPTYPE_FLOAT:
       r->SetFloat(message, field, static_cast<float>(random.Below(2000) - 1000) * 0.37e-3f);
       break;
-    case FieldDescriptor::CPPTYPE_DOUBLE:
-      r->SetDouble(message, field, (random.Below(2000) - 1000) * 1.37e20);
+    case FieldDescriptor::CPPTYPE_DOUBLE: {
+      const double value = (random.Below(2000) - 1000) * 1.37e20;
+      list ? r->AddDouble(message, field, value) : r->SetDouble(message, field, value);
       break;
+    }
     case FieldDescriptor::CPPTYPE_BOOL:
       r->SetBool(message, field, random.Below(2) == 0);
       break;

@@ -166,7 +166,7 @@ TEST_F(Datasets, ADamagedBlockIsAnErrorOrAnotherValue) {
       continue;
     }
     if ((*dataset)->blocks() == 0) continue;
-    const auto block = (*dataset)->ReadBlock(0, {});
+    const auto block = (*dataset)->ReadBlock(0, {}, {});
     if (block.ok()) continue;
     ++errors;
     EXPECT_THAT(block.status().ToString(), HasSubstr("damaged, row group 0: "));

@@ -67,6 +67,45 @@ TEST(Schema, AllMistakesAreListedAtOnce) {
   EXPECT_THAT(text, HasSubstr("features.numeric[0].columns: a column has an empty name"));
 }
 
+TEST(Schema, MistakesInKindsOfColumnsAreListedAtOnce) {
+  const std::string text = Mistakes(R"(label: "clk" weight: "w")", R"(
+      id { columns: ["user", "item"] }
+      sequence { columns: "seen" like: "item" hash_buckets: 9 }
+      bag { columns: ["tags", "w"] keep_last: 0 separator: "::" }
+      bag { columns: "seen" like: "user" dim: 3 }
+      bucketize { columns: "price" }
+      bucketize { columns: "age" bounds: [1, 3, 3] quantiles: 4 }
+      bucketize { columns: "user" quantiles: 4 }
+      cross { columns: "user" }
+      cross { columns: ["user", "itm", "seen"] }
+      cross { columns: ["age", "age"] table: "x" }
+      cross { columns: ["user", "item"] table: "price" }
+      cross { columns: ["user", "item"] table: "a/b" }
+      numeric { columns: ["age", "age"] })")
+                               .ToString();
+  for (const char* mistake : {
+           "features.sequence[0].hash_buckets: the tables are shared by `like`",
+           "features.bag[0].keep_last: 0 is out of range",
+           "features.bag[0].separator: \"::\" is not one byte",
+           "features.bag[1].dim: the tables are shared by `like`",
+           "features.bag[1].columns: \"seen\" is already used by features.sequence[0]",
+           "features.bucketize[0]: has neither bounds nor quantiles; give one of the two",
+           "features.bucketize[1]: has both bounds and quantiles; give one of the two",
+           "features.bucketize[1].bounds: entry 3 is not above the one before it",
+           "features.bucketize[2].columns: \"user\" is already used by features.id[0]",
+           "features.cross[0].columns: name two or more columns to cross",
+           "features.cross[1].columns: \"itm\" is no id or bucketize feature; did you mean "
+           "\"item\"? there are user, item, price, age",
+           "features.cross[1].columns: \"seen\" is no id or bucketize feature",
+           "features.cross[2].columns: \"age\" is named twice",
+           "features.cross[3].columns: \"price\" is already used by features.bucketize[0]",
+           "features.cross[4].columns: \"a/b\" has a '/'",
+           "features.numeric[0].columns: \"age\" is already used by features.bucketize[1]",
+       }) {
+    EXPECT_THAT(text, HasSubstr(mistake));
+  }
+}
+
 // A numeric column or one that shares a table names no file.
 TEST(Schema, TableNamesAreFileNames) {
   const std::string text = Mistakes(R"(label: "y/y")", R"(
@@ -86,6 +125,10 @@ TEST(Schema, LabelAndFeaturesAreRequired) {
   EXPECT_THAT(Mistakes(R"(label: "y")", "").ToString(), HasSubstr("features: none given"));
   EXPECT_THAT(Mistakes(R"(label: "y" group: "y")", R"(id { columns: "a" })").ToString(),
               HasSubstr("data.group: \"y\" is the label"));
+  EXPECT_THAT(Mistakes(R"(label: "y" weight: "y")", R"(id { columns: "a" })").ToString(),
+              HasSubstr("data.weight: \"y\" is the label or the group"));
+  EXPECT_THAT(Mistakes(R"(label: "y" weight: "a")", R"(id { columns: "a" })").ToString(),
+              HasSubstr("features.id[0].columns: \"a\" is already used by data.weight"));
 }
 
 }  // namespace

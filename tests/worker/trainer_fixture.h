@@ -222,7 +222,7 @@ class TrainingJob {
     backend.optimizer = Parse<DenseOptimizer>("adam { lr: 0.01 }");
     for (const Slot& slot : schema.slots) {
       backend.inputs.slots.push_back(
-          {slot.column, schema.tables[slot.table].dim, slot.sequence_group});
+          {slot.column, schema.tables[slot.table].dim, slot.sequence_group, slot.pooling});
     }
     backend.inputs.numeric_width = 1;
     backend.seed = 7;

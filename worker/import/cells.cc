@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "worker/import/list_cursor.h"
+#include "worker/numeric_scaling.h"
 
 namespace trestle {
 namespace {
@@ -162,14 +163,21 @@ int64_t PartOfTime(TimePart part, int64_t seconds) {
 }
 
 bool AppendNumber(const ImportColumn& column, double value, UnitColumn* out, std::string* reason) {
-  if (std::isfinite(value) && (!column.label() || value == 0 || value == 1)) {
+  const char* wrong = nullptr;
+  if (!std::isfinite(value)) {
+    wrong = " is not finite";
+  } else if (column.label() && value != 0 && value != 1) {
+    wrong = ", the label, is not 0 or 1";
+  } else if (column.weight() && !IsWeight(value)) {
+    wrong = ", the weight, is below 0 or does not fit a float";
+  }
+  if (!wrong) {
     out->AddNumber(value);
     return true;
   }
   char text[32];
   std::snprintf(text, sizeof(text), "%.9g", value);
-  *reason = column.name() + " " + text +
-            (std::isfinite(value) ? ", the label, is not 0 or 1" : " is not finite");
+  *reason = column.name() + " " + text + wrong;
   return false;
 }
 
@@ -202,9 +210,10 @@ bool AppendCell(const ImportColumn& column, std::string_view text, UnitColumn* o
 
 bool AppendMissing(const ImportColumn& column, UnitColumn* out, std::string* reason) {
   if (column.required()) {
-    *reason =
-        column.name() + " is missing" +
-        (column.label() ? ", and it is the label" : " and the feature has no `missing` value");
+    *reason = column.name() + " is missing" +
+              (column.label()    ? ", and it is the label"
+               : column.weight() ? ", and it is the weight"
+                                 : " and the feature has no `missing` value");
     return false;
   }
   out->AddMissing();

@@ -370,7 +370,8 @@ Schema WithTrainedTypes(const Schema& schema, const Data& data, FileSystem& fs,
   const ImportColumns trained = TrainedColumns(schema, data, fs);
   Schema typed = schema;
   for (Slot& slot : typed.slots) {
-    if (slot.type != ANY || slot.time != WHOLE) continue;
+    const bool is_cell = slot.time == WHOLE && slot.bucket < 0 && !slot.crossed();
+    if (slot.type != ANY || !is_cell) continue;
     const auto column = std::find_if(trained.begin(), trained.end(), [&](const auto& one) {
       return one.name() == slot.column && one.stored_as().empty();
     });

@@ -32,7 +32,7 @@ ImportColumn ColumnOf(const Slot& slot) {
   column.set_kind(slot.time == WHOLE ? KindOf(slot.type, list) : INTEGER_ID);
   column.set_time(slot.time);
   if (!list) return column;
-  column.set_in_step(slot.sequence_group + 1);
+  if (!slot.pooling) column.set_in_step(slot.sequence_group + 1);
   column.set_separator(std::string(1, slot.separator));
   return column;
 }
@@ -42,6 +42,25 @@ void AddId(const std::string& name, ImportSettings* settings) {
   ImportColumn* const column = settings->add_columns();
   column->set_name(name);
   column->set_kind(ANY_ID);
+}
+
+// Of numeric features, and of bucketized ones that are not numeric too.
+std::vector<ImportColumn> NumbersOf(const Schema& schema) {
+  std::vector<ImportColumn> columns;
+  const auto add = [&](const std::string& name, bool required) {
+    ImportColumn& column = columns.emplace_back();
+    column.set_name(name);
+    column.set_kind(NUMBER);
+    column.set_required(required);
+  };
+  for (const NumericColumn& numeric : schema.numeric) {
+    add(numeric.column, !numeric.missing.has_value());
+  }
+  for (const BucketColumn& bucket : schema.buckets) {
+    const auto same = [&](const ImportColumn& column) { return column.name() == bucket.column; };
+    if (std::none_of(columns.begin(), columns.end(), same)) add(bucket.column, false);
+  }
+  return columns;
 }
 
 // What a column would be if its cells were integers, and what else.
@@ -89,17 +108,22 @@ Result<ImportSettings> SettingsOf(const Schema& schema, const Data& data) {
     label->set_required(true);
     label->set_label(!schema.positive_from.has_value());
   }
+  if (!schema.weight.empty()) {
+    ImportColumn* const weight = settings.add_columns();
+    weight->set_name(schema.weight);
+    weight->set_kind(NUMBER);
+    weight->set_required(true);
+    weight->set_weight(true);
+  }
   bool group_named = schema.group.empty();
   for (const Slot& slot : schema.slots) {
+    if (slot.crossed() || slot.bucket >= 0) continue;
     *settings.add_columns() = ColumnOf(slot);
     group_named = group_named || slot.column == schema.group;
   }
-  for (const NumericColumn& numeric : schema.numeric) {
-    ImportColumn* const column = settings.add_columns();
-    column->set_name(numeric.column);
-    column->set_kind(NUMBER);
-    column->set_required(!numeric.missing.has_value());
-    if (numeric.column != schema.group) continue;
+  for (const ImportColumn& column : NumbersOf(schema)) {
+    *settings.add_columns() = column;
+    if (column.name() != schema.group) continue;
     return Status(StatusCode::kInvalidConfig, "data.group: \"" + schema.group +
                                                   "\" is a numeric feature; files that are "
                                                   "imported cannot be grouped by one");

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "worker/block.h"
 #include "worker/block_arrow.h"
+#include "worker/bucket_bounds.h"
 
 namespace trestle {
 namespace {
@@ -70,8 +71,10 @@ std::shared_ptr<arrow::Schema> FileSchema() {
 // Those of one table, in passes.
 class TableCounter {
  public:
-  TableCounter(const Dataset& dataset, int64_t memory_bytes)
+  TableCounter(const Dataset& dataset, int table, const BucketBounds& bounds, int64_t memory_bytes)
       : dataset_(dataset),
+        table_(table),
+        bounds_(bounds),
         most_(static_cast<size_t>(std::max<int64_t>(memory_bytes / kEntryBytes, 1024))) {}
 
   Status Write(FileSystem& fs, const std::string& path) {
@@ -106,10 +109,13 @@ class TableCounter {
     CountOf counts;
     std::vector<uint64_t> row_keys;
     for (int64_t b = 0; b < dataset_.blocks(); ++b) {
-      TRESTLE_ASSIGN_OR_RETURN(const auto block, dataset_.ReadBlock(b, {}));
+      TRESTLE_ASSIGN_OR_RETURN(const auto block, dataset_.ReadBlock(b, {}, bounds_));
       for (int64_t row = 0; row < block->rows; ++row) {
         row_keys.clear();
-        for (const BlockKeys& slot : block->slots) AddKeys(slot, row, pass, passes, &row_keys);
+        for (size_t s = 0; s < block->slots.size(); ++s) {
+          if (dataset_.schema().slots[s].table != table_) continue;  // a part of a cross
+          AddKeys(block->slots[s], row, pass, passes, &row_keys);
+        }
         CountRow(&row_keys, &counts);
       }
       if (counts.size() > most_) return std::optional<CountOf>();
@@ -163,15 +169,26 @@ class TableCounter {
   }
 
   const Dataset& dataset_;
+  const int table_;
+  const BucketBounds& bounds_;
   const size_t most_;
 };
 
-// What reading one table's columns takes.
+// What reading one table's columns takes: a cross's parts too.
 Schema SchemaOfTable(const Schema& schema, int table) {
   Schema of_table = schema;
   of_table.numeric.clear();
   of_table.group.clear();
-  std::erase_if(of_table.slots, [&](const Slot& slot) { return slot.table != table; });
+  of_table.weight.clear();
+  of_table.slots.clear();
+  for (Slot slot : schema.slots) {
+    if (slot.table != table) continue;
+    for (int& part : slot.parts) {
+      of_table.slots.push_back(schema.slots[static_cast<size_t>(part)]);
+      part = static_cast<int>(of_table.slots.size()) - 1;
+    }
+    of_table.slots.push_back(std::move(slot));
+  }
   return of_table;
 }
 
@@ -180,6 +197,11 @@ Schema SchemaOfTable(const Schema& schema, int table) {
 Status WriteKeyCounts(const Schema& schema, const DatasetOptions& files, const std::string& folder,
                       int64_t memory_bytes, ThreadPool& pool, FileSystem& fs) {
   TRESTLE_RETURN_IF_ERROR(fs.MakeDirectories(folder));
+  BucketBounds bounds = GivenBounds(schema);
+  if (NeedsQuantiles(schema)) {
+    TRESTLE_ASSIGN_OR_RETURN(const auto dataset, OpenDataset(schema, files));
+    TRESTLE_ASSIGN_OR_RETURN(bounds, BoundsOf(*dataset));
+  }
   std::mutex mutex;
   Status failed;
   const auto tables = static_cast<int64_t>(schema.tables.size());
@@ -189,7 +211,8 @@ Status WriteKeyCounts(const Schema& schema, const DatasetOptions& files, const s
     const auto write = [&]() -> Status {
       TRESTLE_ASSIGN_OR_RETURN(const auto dataset,
                                OpenDataset(SchemaOfTable(schema, static_cast<int>(table)), files));
-      return TableCounter(*dataset, memory_bytes / pool.size()).Write(fs, path);
+      return TableCounter(*dataset, static_cast<int>(table), bounds, memory_bytes / pool.size())
+          .Write(fs, path);
     };
     const Status written = write();
     const std::lock_guard lock(mutex);
