@@ -174,8 +174,10 @@ Status Job::Predict(const PredictRequest& request) {
   TRESTLE_ASSIGN_OR_RETURN(const std::string path, FindModel(request.checkpoint, "predict with"));
   TRESTLE_RETURN_IF_ERROR(AgreeOnFacts(comm_, {{"the command line", Fact(request)}}));
   TRESTLE_RETURN_IF_ERROR(Check());
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(
-      comm_, kSetUp, leads() ? CheckPredictionPath(fs_, request.output, request.force) : Status()));
+  TRESTLE_RETURN_IF_ERROR(
+      AgreeOnStatus(comm_, kReading,
+                    leads() ? CheckPredictionPath(fs_, request.output, request.force, request.input)
+                            : Status()));
   TRESTLE_RETURN_IF_ERROR(OpenRunFolder("predict"));
   TRESTLE_RETURN_IF_ERROR(OpenPredictionInput(request));
   TRESTLE_RETURN_IF_ERROR(BuildParts());
