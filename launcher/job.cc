@@ -335,21 +335,23 @@ Result<std::string> Job::FindModel(const std::string& checkpoint, const std::str
 }
 
 Status Job::TellImportance(Trainer& trainer) {
-  TRESTLE_ASSIGN_OR_RETURN(const Importance importance,
-                           trainer.MeasureImportance(*test_, "importance"));
-  if (importance.features.empty()) {  // on request
+  TRESTLE_ASSIGN_OR_RETURN(const auto measured, trainer.MeasureImportance(*test_, "importance"));
+  if (!measured) {
     stopped_ = true;
     return {};
   }
   size_t width = 7;
   for (const FeatureImportance& one : importance.features) {
+  const Importance& importance = *measured;
     width = std::max(width, one.feature.size());
   }
   const auto line = [&](const std::string& feature, const std::string& lost,
                         const std::string& auc) {
     progress_->Say(feature + std::string(width + 2 - feature.size(), ' ') + lost + "  " + auc);
   };
-  line("feature", "auc lost", Format("of %.4f, when permuted", importance.auc));
+  const std::string within =
+      importance.auc_error > 0 ? Format(", each within %.2g", importance.auc_error) : "";
+  line("feature", "auc lost", Format("of %.4f, when permuted", importance.auc) + within);
   for (const FeatureImportance& one : importance.features) {
     line(one.feature, Format("%8.4f", one.lost), Format("%.4f", one.auc));
     progress_->Log("importance", {{"step", trainer.step()},
@@ -358,6 +360,7 @@ Status Job::TellImportance(Trainer& trainer) {
                                   {"auc", one.auc},
                                   {"auc_lost", one.lost}});
   }
+                                  {"auc_error", importance.auc_error},
   return {};
 }
 

@@ -8,24 +8,11 @@
 namespace trestle {
 namespace {
 
-constexpr int64_t kExactRows = 50'000'000;  // of all features together
+constexpr int64_t kExactRows = 50'000'000;  // of all features of a pass together
 
-std::vector<FeatureColumns> FeaturesOf(const Schema& schema) {
-  std::vector<FeatureColumns> features;
-  for (size_t s = 0; s < schema.slots.size(); ++s) {
-    const int group = schema.slots[s].sequence_group;
-    const bool more = s > 0 && group >= 0 && schema.slots[s - 1].sequence_group == group;
-    if (more) {
-      features.back().name += "+" + schema.slots[s].column;
-      features.back().slots.push_back(s);
-    } else {
-      features.push_back({schema.slots[s].column, {s}});
-    }
-  }
-  for (size_t i = 0; i < schema.numeric.size(); ++i) {
-    features.push_back({schema.numeric[i].column, {}, i});
-  }
-  return features;
+// Of a column that is bucketized and numeric too each has a name.
+std::string NameOf(const Slot& slot) {
+  return slot.bucket >= 0 && !slot.crossed() ? slot.column + " (buckets)" : slot.column;
 }
 
 // A slot whose row i has the items of row from[i].
@@ -67,10 +54,29 @@ std::vector<float> PermutedNumeric(const LaneTensors& lane, size_t width, size_t
 
 }  // namespace
 
-ImportanceVisitor::ImportanceVisitor(const Schema& schema, uint64_t seed)
+std::vector<FeatureColumns> FeaturesOf(const Schema& schema) {
+  std::vector<FeatureColumns> features;
+  for (size_t s = 0; s < schema.slots.size(); ++s) {
+    const int group = schema.slots[s].sequence_group;
+    const bool more = s > 0 && group >= 0 && schema.slots[s - 1].sequence_group == group;
+    if (more) {
+      features.back().name += "+" + schema.slots[s].column;
+      features.back().slots.push_back(s);
+    } else {
+      features.push_back({NameOf(schema.slots[s]), {s}});
+    }
+  }
+  for (size_t i = 0; i < schema.numeric.size(); ++i) {
+    features.push_back({schema.numeric[i].column, {}, i});
+  }
+  return features;
+}
+
+ImportanceVisitor::ImportanceVisitor(const Schema& schema, uint64_t seed,
+                                     std::vector<FeatureColumns> features)
     : seed_(DeriveSeed(seed, "importance")),
       numeric_width_(schema.numeric.size()),
-      features_(FeaturesOf(schema)),
+      features_(std::move(features)),
       metrics_(features_.size() + 1,
                MetricsAccumulator(/*grouped=*/false,
                                   kExactRows / static_cast<int64_t>(features_.size() + 1))) {}
@@ -113,15 +119,21 @@ Status ImportanceVisitor::OnStep(const PreparedStep& step,
   return {};
 }
 
-Result<Importance> ImportanceVisitor::Compute(Communicator& comm) const {
+Status ImportanceVisitor::Compute(Communicator& comm, Importance* importance) const {
   TRESTLE_ASSIGN_OR_RETURN(const Metrics whole, metrics_.back().Compute(comm, Stream::kDense));
-  Importance importance{whole.auc, whole.rows, {}};
+  importance->auc = whole.auc;
+  importance->rows = whole.rows;
+  importance->auc_error = std::max(importance->auc_error, whole.auc_error);
   for (size_t f = 0; f < features_.size(); ++f) {
     TRESTLE_ASSIGN_OR_RETURN(const Metrics without, metrics_[f].Compute(comm, Stream::kDense));
-    importance.features.push_back({features_[f].name, without.auc, whole.auc - without.auc});
+    importance->features.push_back({features_[f].name, without.auc, whole.auc - without.auc});
+    importance->auc_error = std::max(importance->auc_error, without.auc_error);
   }
-  std::ranges::stable_sort(importance.features, std::greater<>(), &FeatureImportance::lost);
-  return importance;
+  return {};
+}
+
+void SortByLoss(Importance* importance) {
+  std::ranges::stable_sort(importance->features, std::greater<>(), &FeatureImportance::lost);
 }
 
 }  // namespace trestle

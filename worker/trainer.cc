@@ -293,13 +293,20 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   return evaluation;
 }
 
-Result<Importance> Trainer::MeasureImportance(const Dataset& dataset, const std::string& name) {
-  ImportanceVisitor visitor(dataset.schema(), options_.seed);
-  TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, Visit(dataset, name, SHUFFLE, visitor));
-  if (pass.stopped) return Importance();
-  auto importance = visitor.Compute(comm_);
-  if (!importance.ok()) return Tell(importance.status());
-  return importance;
+Result<std::optional<Importance>> Trainer::MeasureImportance(const Dataset& dataset,
+                                                             const std::string& name) {
+  const std::vector<FeatureColumns> all = FeaturesOf(dataset.schema());
+  Importance importance;
+  for (size_t first = 0; first < all.size(); first += kFeaturesAPass) {
+    const size_t end = std::min(first + kFeaturesAPass, all.size());
+    ImportanceVisitor visitor(dataset.schema(), options_.seed,
+                              std::vector(all.data() + first, all.data() + end));
+    TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, Visit(dataset, name, SHUFFLE, visitor));
+    if (pass.stopped) return std::optional<Importance>();
+    TRESTLE_RETURN_IF_ERROR(Tell(visitor.Compute(comm_, &importance)));
+  }
+  SortByLoss(&importance);
+  return std::optional(std::move(importance));
 }
 
 Result<PassResult> Trainer::Visit(const Dataset& dataset, const std::string& name, Order order,

@@ -124,8 +124,8 @@ class Trainer {
   // the visitor sees what came of them. A dataset without a label has rows of any label.
   Result<PassResult> Visit(const Dataset& dataset, const std::string& name, Order order,
                            EvaluationVisitor& visitor);
-  // importance.h.
-  Result<Importance> MeasureImportance(const Dataset& dataset, const std::string& name);
+  // importance.h; none if it was stopped.
+  Result<std::optional<Importance>> MeasureImportance(const Dataset& dataset, const std::string& name);
   // Between two passes: has dedicated servers call their at_boundary with kCheckpoint. All workers
   // take their part in that checkpoint next.
   Status BeginCheckpoint();
