@@ -30,7 +30,9 @@ RunLog::Fields LedgerFields(const PassResult& pass) {
 
 }  // namespace
 
-Trainer Job::MakeTrainer() {
+Trainer Job::MakeTrainer() { return MakeTrainer(RejectPath(folder(), comm_.rank())); }
+
+Trainer Job::MakeTrainer(const std::string& reject_path) {
   TrainerOptions options;
   options.worker = worker_;
   options.workers = static_cast<int>(roles_.workers.size());
@@ -43,7 +45,7 @@ Trainer Job::MakeTrainer() {
   options.statistics = statistics_;
   options.bounds = bounds_;
   options.negative_keep = NegativeKeep(loaded_.config.data());
-  options.reject_path = RejectPath(folder(), comm_.rank());
+  options.reject_path = reject_path;
   options.stop_requested = StopRequested;
   options.out_of_time = [this] { return OutOfTime(); };
   options.segment = cursor_.segment();
@@ -340,9 +342,9 @@ Status Job::TellImportance(Trainer& trainer) {
     stopped_ = true;
     return {};
   }
+  const Importance& importance = *measured;
   size_t width = 7;
   for (const FeatureImportance& one : importance.features) {
-  const Importance& importance = *measured;
     width = std::max(width, one.feature.size());
   }
   const auto line = [&](const std::string& feature, const std::string& lost,
@@ -358,9 +360,9 @@ Status Job::TellImportance(Trainer& trainer) {
                                   {"set", std::string("test")},
                                   {"feature", one.feature},
                                   {"auc", one.auc},
+                                  {"auc_error", importance.auc_error},
                                   {"auc_lost", one.lost}});
   }
-                                  {"auc_error", importance.auc_error},
   return {};
 }
 

@@ -44,14 +44,11 @@ class EvaluateSums final : public EvaluationVisitor {
       metrics.Add(logits[lane], rows.labels, rows.groups);
       slices.Add(logits[lane], rows.labels, rows.slices);
     }
-    keys[0] += step.lookup->occurrences();
-    keys[1] += step.lookup->unseen_occurrences();
     return {};
   }
 
   MetricsAccumulator metrics;
   SliceAccumulator slices;
-  int64_t keys[2] = {0, 0};  // occurrences of this worker's keys, and of those never seen
 };
 
 }  // namespace
@@ -283,13 +280,11 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   Evaluation evaluation;
   EvaluateSums sums(dataset.schema());
   TRESTLE_ASSIGN_OR_RETURN(evaluation.pass, Visit(dataset, name, TIME, sums));
+  evaluation.unseen_share = evaluation.pass.unseen_share();
   auto metrics = sums.metrics.Compute(comm_, Stream::kDense);
   if (!metrics.ok()) return Tell(metrics.status());
   evaluation.metrics = *std::move(metrics);
   TRESTLE_ASSIGN_OR_RETURN(evaluation.slices, sums.slices.Compute(comm_, Stream::kDense));
-  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "unseen keys"}, sums.keys));
-  evaluation.unseen_share =
-      sums.keys[0] ? static_cast<double>(sums.keys[1]) / static_cast<double>(sums.keys[0]) : 0;
   return evaluation;
 }
 
@@ -348,17 +343,21 @@ Status Trainer::VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassRes
     *positives += CountPositives(prepared->lanes);
     ++result->steps;
     result->rows += prepared->lookup->header().rows;
+    result->ids += prepared->lookup->occurrences();
+    result->unseen_ids += prepared->lookup->unseen_occurrences();
     progress_.EvaluationStep(prepared->lookup->header().rows);
   }
 }
 
 Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t positives,
                           PassResult* result) {
-  int64_t sums[5] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash),
-                     ledger.left_out, positives};
+  int64_t sums[] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash),
+                    ledger.left_out, positives, result->ids, result->unseen_ids};
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
   result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2]), sums[3]};
   result->positives = sums[4];
+  result->ids = sums[5];
+  result->unseen_ids = sums[6];
   return result->complete ? Tell(CheckPass(dataset, *result)) : Status();
 }
 
