@@ -22,15 +22,17 @@ ImportColumn AsIs(const std::string& column, CellKind kind) {
   return import;
 }
 
-// A column of the only block, each cell as text.
+// A column of all blocks, each cell as text.
 std::vector<std::string> Cells(const Dataset& dataset, const std::string& column) {
-  const auto columns =
-      InputColumns::Open({dataset.files().at(0).path}, {column}, "--columns", true);
+  std::vector<std::string> files, cells;
+  for (const InputFile& file : dataset.files()) files.push_back(file.path);
+  const auto columns = InputColumns::Open(files, {column}, "--columns", true);
   CHECK(columns.ok()) << columns.status().ToString();
-  const auto array = columns->Read(0).value().at(0);
-  std::vector<std::string> cells;
-  for (int64_t i = 0; i < array->length(); ++i) {
-    cells.push_back(array->GetScalar(i).ValueOrDie()->ToString());
+  for (int64_t block = 0; block < dataset.blocks(); ++block) {
+    const auto array = columns->Read(block).value().at(0);
+    for (int64_t i = 0; i < array->length(); ++i) {
+      cells.push_back(array->GetScalar(i).ValueOrDie()->ToString());
+    }
   }
   return cells;
 }
