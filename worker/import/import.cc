@@ -95,6 +95,10 @@ class Preparer {
   Preparer(const ImportSettings& settings, const Data& data, const PrepareOptions& options,
            FileSystem& fs)
       : settings_(settings), data_(data), options_(options), fs_(fs), pool_(options.threads) {
+    settings_.clear_columns();
+    for (const ImportColumn& column : settings.columns()) {
+      *(column.slice() ? slices_.Add() : settings_.add_columns()) = column;
+    }
     input_.more_tests.resize(options.more_tests.size());
   }
 
@@ -179,10 +183,26 @@ class Preparer {
       if (!set.blocks) all.insert(all.end(), set.sources.begin(), set.sources.end());
     }
     TRESTLE_RETURN_IF_ERROR(CheckColumns(settings_.columns(), all));
+    for (const InputSet& set : sets) {
+      if (!set.blocks) TRESTLE_RETURN_IF_ERROR(CheckColumns(SlicesOf(set), set.sources));
+    }
     TRESTLE_ASSIGN_OR_RETURN(*manifest_.mutable_columns(), DecideKinds(settings_, all.front()));
     manifest_.set_format(kCacheFormat);
     *manifest_.mutable_settings() = settings_;
     return {};
+  }
+
+  // The columns that its parts have for eval.slices alone: all parts with rows to test on have them.
+  ImportColumns SlicesOf(const InputSet& set) const {
+    return set.test || settings_.holdout() > 0 ? slices_ : ImportColumns();
+  }
+
+  bool HasSlices(const InputSet& set, const CachePart& part) const {
+    const ImportColumns slices = SlicesOf(set);
+    return std::all_of(slices.begin(), slices.end(), [&](const ImportColumn& slice) {
+      return std::find(part.slices().begin(), part.slices().end(), slice.name()) !=
+             part.slices().end();
+    });
   }
 
   // The parts of the set, and which of its files are in none.
@@ -194,7 +214,7 @@ class Preparer {
       const bool all =
           std::all_of(part.sources().begin(), part.sources().end(),
                       [&](const CacheSource& source) { return wanted.contains(source.path()); });
-      if (part.test() != set.test || !all) continue;
+      if (part.test() != set.test || !all || !HasSlices(set, part)) continue;
       for (const CacheSource& source : part.sources()) wanted.erase(source.path());
       parts.push_back(part);
     }
@@ -252,7 +272,10 @@ class Preparer {
   }
 
   Result<CachePart> Import(const InputSet& set, std::vector<Source> sources) {
-    TRESTLE_RETURN_IF_ERROR(CheckColumns(manifest_.columns(), sources));
+    const ImportColumns slices = SlicesOf(set);
+    ImportColumns columns = manifest_.columns();
+    columns.MergeFrom(slices);
+    TRESTLE_RETURN_IF_ERROR(CheckColumns(columns, sources));
     int64_t bytes = 0;
     for (const Source& source : sources) bytes += source.bytes;
     Say("importing " + std::to_string(sources.size()) + (sources.size() == 1 ? " file" : " files") +
@@ -264,7 +287,7 @@ class Preparer {
     PartRequest request;
     request.sources = std::move(sources);
     request.settings = &settings_;
-    request.columns = &manifest_.columns();
+    request.columns = &columns;
     request.holdout = set.test ? 0 : settings_.holdout();
     request.folder = PartFolder(data_.cache(), number);
     request.memory_bytes = options_.memory_bytes;
@@ -278,6 +301,7 @@ class Preparer {
     CachePart part = *std::move(imported);
     part.set_number(number);
     part.set_test(set.test);
+    for (const ImportColumn& slice : slices) part.add_slices(slice.name());
     TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(data_.cache()));
     *manifest_.add_parts() = part;
     manifest_.set_next_part(number + 1);
@@ -305,7 +329,8 @@ class Preparer {
     if (options_.say) options_.say(text);
   }
 
-  const ImportSettings& settings_;
+  ImportSettings settings_;  // without the columns of slices
+  ImportColumns slices_;
   const Data& data_;
   const PrepareOptions& options_;
   FileSystem& fs_;
