@@ -356,6 +356,26 @@ TEST_F(ImportTest, InTimeOrderAFileBeforeOthersImportsAllAgain) {
   EXPECT_EQ(Ids(Rows(input.train).slots[0]), expected);
 }
 
+// Some files are of several sets, in other orders or with others before them.
+TEST_F(ImportTest, InTimeOrderSetsWithTheSameFilesDoNotTakeEachOthersParts) {
+  dir_.Write("in/a.csv", NumberedCsv(3));
+  dir_.Write("test/07.csv", NumberedCsv(3, 7));
+  dir_.Write("test/08.csv", NumberedCsv(3, 8));
+  Configure(std::string(kNumberedData) + "order: TIME", kNumberedFeatures);
+  const std::string first = dir_.Join("test/07.csv"), second = dir_.Join("test/08.csv");
+  data_.add_test(second);
+  PrepareOptions options;
+  options.more_tests = {{dir_.Join("test/0[78].csv")}, {second, first}};
+  for (const int imported : {4, 0}) {
+    const auto input = PrepareInput(schema_, data_, options, FileSystem::Local());
+    ASSERT_TRUE(input.ok()) << input.status().ToString();
+    EXPECT_EQ(input->imported, imported);
+    EXPECT_THAT(Ids(Rows(input->test).slots[0]), ElementsAre(8, 9, 10));
+    EXPECT_THAT(Ids(Rows(input->more_tests[0]).slots[0]), ElementsAre(7, 8, 9, 8, 9, 10));
+    EXPECT_THAT(Ids(Rows(input->more_tests[1]).slots[0]), ElementsAre(8, 9, 10, 7, 8, 9));
+  }
+}
+
 TEST_F(ImportTest, InTimeOrderTheLastRowsOfAllAreHeldOut) {
   dir_.Write("in/a.csv", NumberedCsv(1000));
   Configure(std::string(kNumberedData) + "order: TIME holdout: 0.3", kNumberedFeatures);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <map>
-#include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "worker/import/byte_stream.h"
@@ -110,6 +110,7 @@ class Preparer {
     DropOtherSettings();
     TRESTLE_RETURN_IF_ERROR(DropChanged());
     TRESTLE_RETURN_IF_ERROR(DecideColumns(sets));
+    DropUseless(sets);
     for (const InputSet& set : sets) {
       if (set.blocks) continue;
       TRESTLE_RETURN_IF_ERROR(Use(set));
@@ -192,7 +193,8 @@ class Preparer {
     return {};
   }
 
-  // The columns that its parts have for eval.slices alone: all parts with rows to test on have them.
+  // The columns that its parts have for eval.slices alone: all parts with rows to test on have
+  // them.
   ImportColumns SlicesOf(const InputSet& set) const {
     return set.test || settings_.holdout() > 0 ? slices_ : ImportColumns();
   }
@@ -205,67 +207,112 @@ class Preparer {
     });
   }
 
-  // The parts of the set, and which of its files are in none.
-  std::vector<CachePart> PartsOf(const InputSet& set, std::vector<Source>* missing) const {
+  // What a set takes of the cache, and which of its files are in none of that: they become one more
+  // part behind those.
+  struct Choice {
     std::vector<CachePart> parts;
-    std::map<std::string, const Source*> wanted;
-    for (const Source& source : set.sources) wanted[source.path] = &source;
+    std::vector<Source> missing;
+  };
+
+  bool Fits(const InputSet& set, const CachePart& part) const {
+    return part.test() == set.test && HasSlices(set, part);
+  }
+
+  static bool IsNamed(const std::set<std::string>& paths, const CachePart& part) {
+    return std::all_of(part.sources().begin(), part.sources().end(),
+                       [&](const CacheSource& source) { return paths.contains(source.path()); });
+  }
+
+  static std::set<std::string> PathsOf(const InputSet& set) {
+    std::set<std::string> paths;
+    for (const Source& source : set.sources) paths.insert(source.path);
+    return paths;
+  }
+
+  Choice Choose(const InputSet& set) const {
+    return settings_.order() == TIME ? ChooseInOrder(set) : ChooseInAnyOrder(set);
+  }
+
+  Choice ChooseInAnyOrder(const InputSet& set) const {
+    Choice choice;
+    std::set<std::string> wanted = PathsOf(set);
     for (const CachePart& part : manifest_.parts()) {
-      const bool all =
-          std::all_of(part.sources().begin(), part.sources().end(),
-                      [&](const CacheSource& source) { return wanted.contains(source.path()); });
-      if (part.test() != set.test || !all || !HasSlices(set, part)) continue;
+      if (!Fits(set, part) || !IsNamed(wanted, part)) continue;
       for (const CacheSource& source : part.sources()) wanted.erase(source.path());
-      parts.push_back(part);
+      choice.parts.push_back(part);
     }
     for (const Source& source : set.sources) {
-      if (wanted.contains(source.path)) missing->push_back(source);
+      if (wanted.contains(source.path)) choice.missing.push_back(source);
     }
-    return parts;
+    return choice;
   }
 
-  // Whether parts and what is missing, one behind the other, are in the order of the files. Rows
-  // that are held out are the last of all, so no part may follow others then.
-  bool InOrder(const InputSet& set, const std::vector<CachePart>& parts,
-               const std::vector<Source>& missing) const {
-    if (settings_.order() != TIME || parts.empty()) return true;
+  // Parts whose sources are the next ones, one behind the other. Rows that are held out are the
+  // last of all, so that one part has them all or none does.
+  Choice ChooseInOrder(const InputSet& set) const {
+    Choice choice;
+    size_t at = 0;
+    while (at < set.sources.size()) {
+      const CachePart* longest = nullptr;
+      for (const CachePart& part : manifest_.parts()) {
+        const bool longer = !longest || part.sources_size() > longest->sources_size();
+        if (longer && Fits(set, part) && IsNext(set, at, part)) longest = &part;
+      }
+      if (!longest) break;
+      choice.parts.push_back(*longest);
+      at += static_cast<size_t>(longest->sources_size());
+    }
+    choice.missing.assign(set.sources.begin() + static_cast<std::ptrdiff_t>(at), set.sources.end());
+    return choice;
+  }
+
+  bool IsNext(const InputSet& set, size_t at, const CachePart& part) const {
+    const auto count = static_cast<size_t>(part.sources_size());
+    if (count > set.sources.size() - at) return false;
     const bool holdout = !set.test && settings_.holdout() > 0;
-    if (holdout && parts.size() + (missing.empty() ? 0 : 1) > 1) return false;
-    std::vector<std::string> paths;
-    for (const CachePart& part : parts) {
-      for (const CacheSource& source : part.sources()) paths.push_back(source.path());
-    }
-    for (const Source& source : missing) paths.push_back(source.path);
-    return std::equal(paths.begin(), paths.end(), set.sources.begin(), set.sources.end(),
-                      [](const auto& path, const Source& source) { return path == source.path; });
+    if (holdout && count != set.sources.size()) return false;
+    return std::equal(
+        part.sources().begin(), part.sources().end(),
+        set.sources.begin() + static_cast<std::ptrdiff_t>(at),
+        [](const CacheSource& has, const Source& source) { return has.path() == source.path; });
   }
 
-  void Drop(const std::vector<CachePart>& parts) {
+  // What a set would take if it had the order or the slices. All sets have chosen before one
+  // imports, which removes what was dropped.
+  void DropUseless(const std::vector<InputSet>& sets) {
+    std::set<int> chosen;
+    for (const InputSet& set : sets) {
+      if (set.blocks) continue;
+      for (const CachePart& part : Choose(set).parts) chosen.insert(part.number());
+    }
     Parts kept;
     for (const CachePart& part : manifest_.parts()) {
-      const bool drop = std::any_of(parts.begin(), parts.end(), [&](const CachePart& other) {
-        return other.number() == part.number();
-      });
-      if (!drop) *kept.Add() = part;
+      const auto wants = [&](const InputSet& set) {
+        return !set.blocks && part.test() == set.test && IsNamed(PathsOf(set), part);
+      };
+      const auto set = std::find_if(sets.begin(), sets.end(), wants);
+      if (chosen.contains(part.number()) || set == sets.end()) {
+        *kept.Add() = part;
+      } else if (!HasSlices(*set, part)) {
+        Say("the cache lacks columns of eval.slices; the files of " + NameOf(*set) +
+            " are imported again");
+      } else if (settings_.order() == TIME) {
+        Say("the files of " + NameOf(*set) +
+            " are in another order than the cache, or more rows are to be held out; with order "
+            "TIME all are imported again");
+      } else {
+        *kept.Add() = part;
+      }
     }
     manifest_.mutable_parts()->Swap(&kept);
   }
 
-  // Takes the parts of the set, and imports what is in none.
+  // Takes the parts of the set, and imports what is in none. Sets before it may have brought some.
   Status Use(const InputSet& set) {
-    std::vector<Source> missing;
-    std::vector<CachePart> parts = PartsOf(set, &missing);
-    if (!InOrder(set, parts, missing)) {
-      Say("the files of " + NameOf(set) +
-          " are in another order than the cache, or more rows are to be held out; with order TIME "
-          "all are imported again");
-      Drop(parts);
-      parts.clear();
-      missing = set.sources;
-    }
-    for (const CachePart& part : parts) Take(set, part);
-    if (missing.empty()) return {};
-    TRESTLE_ASSIGN_OR_RETURN(const CachePart part, Import(set, std::move(missing)));
+    Choice choice = Choose(set);
+    for (const CachePart& part : choice.parts) Take(set, part);
+    if (choice.missing.empty()) return {};
+    TRESTLE_ASSIGN_OR_RETURN(const CachePart part, Import(set, std::move(choice.missing)));
     Take(set, part);
     ++input_.imported;
     return {};

@@ -43,13 +43,14 @@ Status AddSlice(const std::string& name, ImportSettings* settings) {
   bool named = false;
   for (const ImportColumn& column : settings->columns()) {
     if (column.name() != name) continue;
-    const bool list = column.kind() == ANY_IDS || column.kind() == INTEGER_IDS ||
-                      column.kind() == STRING_IDS;
+    const bool list =
+        column.kind() == ANY_IDS || column.kind() == INTEGER_IDS || column.kind() == STRING_IDS;
     if (column.kind() == NUMBER || list) {
-      return {StatusCode::kInvalidConfig,
-              "eval.slices: \"" + name + "\" is " + (list ? "a sequence or bag" : "read as numbers") +
-                  "; files that are imported cannot be sliced by one: give them a column of its own "
-                  "for that, or take another"};
+      return {
+          StatusCode::kInvalidConfig,
+          "eval.slices: \"" + name + "\" is " + (list ? "a sequence or bag" : "read as numbers") +
+              "; files that are imported cannot be sliced by one: give them a column of its own "
+              "for that, or take another"};
     }
     named = true;
   }
