@@ -378,7 +378,7 @@ Status Job::Evaluate(const std::string& checkpoint, bool importance) {
     possible = {StatusCode::kInvalidConfig,
                 loaded_.path + (importance ? ": data.test names no files to evaluate, nor is there "
                                              "a data.holdout"
-                                           : ": there is nothing to evaluate: name files in "
+                                           : ": there is nothing to evaluate; name files in "
                                              "data.test or eval.set, or set data.holdout")};
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, possible));

@@ -62,6 +62,7 @@ Status Job::EvaluateSets(Trainer& trainer) {
     }
     done.emplace_back(set.name, std::move(evaluation));
   }
+  if (done.empty()) return {};
   monitored_ = MonitoredValue(loaded_.config.eval().monitor(), done.front().second.metrics);
   last_metrics_.clear();
   for (const auto& [set, evaluation] : done) {
