@@ -148,8 +148,14 @@ Status Job::OpenTests() {
     return {};
   };
   if (!files_.test.empty()) TRESTLE_RETURN_IF_ERROR(open(files_.test, &test_));
-  for (const Patterns& files : files_.more_tests) {
-    TRESTLE_RETURN_IF_ERROR(open(files, &more_tests_.emplace_back()));
+  for (size_t i = 0; i < files_.more_tests.size(); ++i) {
+    const std::string name = "eval.set " + loaded_.config.eval().set(static_cast<int>(i)).name();
+    const Patterns& files = files_.more_tests[i];
+    if (files.empty()) {  // imported ones
+      return Status(StatusCode::kInvalidData, "its files have no rows, or all were rejected")
+          .Wrap(name);
+    }
+    TRESTLE_RETURN_IF_ERROR(open(files, &more_tests_.emplace_back()).Wrap(name));
   }
   const std::vector<NamedSet> sets = Sets();
   if (sets.empty()) return {};

@@ -7,6 +7,9 @@
 namespace trestle {
 namespace {
 
+// The lowest worker has the last column of slices to sort.
+constexpr Operation kUnseenKeys{Stream::kDense, "unseen keys", -1, kLongPhase};
+
 int64_t CountPositives(const std::vector<LaneRows>& lanes) {
   int64_t count = 0;
   for (const LaneRows& lane : lanes) {
@@ -287,7 +290,7 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   if (!metrics.ok()) return Tell(metrics.status());
   evaluation.metrics = *std::move(metrics);
   TRESTLE_ASSIGN_OR_RETURN(evaluation.slices, sums.slices.Compute(comm_, Stream::kDense));
-  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "unseen keys"}, sums.keys));
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum(kUnseenKeys, sums.keys));
   evaluation.unseen_share =
       sums.keys[0] ? static_cast<double>(sums.keys[1]) / static_cast<double>(sums.keys[0]) : 0;
   return evaluation;
@@ -316,8 +319,8 @@ Result<PassResult> Trainer::Visit(const Dataset& dataset, const std::string& nam
   progress_.EndPass();
   if (!visited.ok()) queue.Abandon(visited);
   TRESTLE_RETURN_IF_ERROR(visited);
-  pass.stopped = queue.stopped();
-  pass.complete = !queue.stopped();
+  pass.stopped = queue.stopped() && pass.steps < (*reader)->steps();
+  pass.complete = !pass.stopped;
   TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, (*reader)->ledger(), positives, &pass));
   return pass;
 }
@@ -381,7 +384,7 @@ Status Trainer::CompareDigests() {
   return {};
 }
 
-Status Trainer::BeginCheckpoint() {
+Status Trainer::AnnounceCheckpoint() {
   StepHeader header;
   header.action = Action::kCheckpoint;
   header.step = step_;

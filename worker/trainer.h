@@ -128,7 +128,7 @@ class Trainer {
   Result<Importance> MeasureImportance(const Dataset& dataset, const std::string& name);
   // Between two passes: has dedicated servers call their at_boundary with kCheckpoint. All workers
   // take their part in that checkpoint next.
-  Status BeginCheckpoint();
+  Status AnnounceCheckpoint();
   // Tells the servers that nothing more comes. Once, at the end.
   Status Stop();
 

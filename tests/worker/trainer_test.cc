@@ -336,7 +336,7 @@ EpochPauses EvaluateEvery4(Trainer& trainer, TrainingJob::RankState& state, int 
   pauses.at_pause = [&trainer, &state, ranks, steps](int64_t step) -> Result<bool> {
     if (state.rank == ranks - 1) steps->push_back(step);
     TRESTLE_RETURN_IF_ERROR(trainer.Evaluate(state.test, "test").status());
-    TRESTLE_RETURN_IF_ERROR(trainer.BeginCheckpoint());
+    TRESTLE_RETURN_IF_ERROR(trainer.AnnounceCheckpoint());
     return true;
   };
   return pauses;
