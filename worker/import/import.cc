@@ -174,15 +174,28 @@ class Preparer {
 
   Status DecideColumns(const std::vector<InputSet>& sets) {
     if (manifest_.columns_size() > 0) return {};
-    std::vector<Source> all;
+    const Source* first = nullptr;
+    InputProblems problems;
     for (const InputSet& set : sets) {
-      if (!set.blocks) all.insert(all.end(), set.sources.begin(), set.sources.end());
+      if (set.blocks) continue;
+      const Status known = CheckColumns(ColumnsOf(settings_.columns(), set), set.sources);
+      if (!known.ok()) problems.Add(known);
+      if (first == nullptr && !set.sources.empty()) first = &set.sources.front();
     }
-    TRESTLE_RETURN_IF_ERROR(CheckColumns(settings_.columns(), all));
-    TRESTLE_ASSIGN_OR_RETURN(*manifest_.mutable_columns(), DecideKinds(settings_, all.front()));
+    TRESTLE_RETURN_IF_ERROR(problems.ToStatus());
+    TRESTLE_ASSIGN_OR_RETURN(*manifest_.mutable_columns(), DecideKinds(settings_, *first));
     manifest_.set_format(kCacheFormat);
     *manifest_.mutable_settings() = settings_;
     return {};
+  }
+
+  // Test files need no weights, and theirs are not read.
+  static ImportColumns ColumnsOf(const ImportColumns& all, const InputSet& set) {
+    ImportColumns columns;
+    for (const ImportColumn& column : all) {
+      if (!set.test || !column.weight()) *columns.Add() = column;
+    }
+    return columns;
   }
 
   // The parts of the set, and which of its files are in none.
@@ -252,7 +265,8 @@ class Preparer {
   }
 
   Result<CachePart> Import(const InputSet& set, std::vector<Source> sources) {
-    TRESTLE_RETURN_IF_ERROR(CheckColumns(manifest_.columns(), sources));
+    const ImportColumns columns = ColumnsOf(manifest_.columns(), set);
+    TRESTLE_RETURN_IF_ERROR(CheckColumns(columns, sources));
     int64_t bytes = 0;
     for (const Source& source : sources) bytes += source.bytes;
     Say("importing " + std::to_string(sources.size()) + (sources.size() == 1 ? " file" : " files") +
@@ -264,7 +278,7 @@ class Preparer {
     PartRequest request;
     request.sources = std::move(sources);
     request.settings = &settings_;
-    request.columns = &manifest_.columns();
+    request.columns = &columns;
     request.holdout = set.test ? 0 : settings_.holdout();
     request.folder = PartFolder(data_.cache(), number);
     request.memory_bytes = options_.memory_bytes;
