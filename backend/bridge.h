@@ -92,7 +92,7 @@ struct BackendOptions {
   ModelInputSpec inputs;
   uint64_t seed = 0;
   int threads = 1;
-  FixedUnit unit;            // of lane sums
+  int64_t lane_rows = 256;   // the most rows a lane can have: fixes the fixed-point unit
   Loss loss;
 };
 

@@ -37,7 +37,7 @@ class CpuBackend final : public DenseBackend {
              std::unique_ptr<StatisticSet> statistics, std::unique_ptr<NetworkModel> model,
              std::unique_ptr<FlatOptimizer> optimizer, const LossRule& loss)
       : inputs_(options.inputs),
-        unit_(options.unit),
+        unit_(FixedUnit::ForLaneRows(options.lane_rows)),
         parameters_(std::move(parameters)),
         statistics_(std::move(statistics)),
         model_(std::move(model)),
@@ -206,6 +206,7 @@ void CpuBackend::RunLane(int thread, LanePosition position, bool training, LaneT
 
 Result<std::unique_ptr<DenseBackend>> MakeCpuBackend(const BackendOptions& options) {
   CHECK_GE(options.threads, 1);
+  CHECK_GE(options.lane_rows, 1);
   auto parameters = std::make_unique<ParameterSet>(options.seed);
   auto statistics = std::make_unique<StatisticSet>();
   auto model =

@@ -7,9 +7,8 @@
 // flagged by the caller with IsTerm() before it is added.
 //
 // Lanes of more than 512 rows take coarser units, one bit for each doubling of rows, since the
-// terms of a lane grow with its rows, and with the largest weight that a row may have: `FixedUnit`
-// is that scale, a function of the config and never of data. Totals of an epoch are `EpochSum`:
-// 128 bits.
+// terms of a lane grow with its rows: `FixedUnit` is that scale, a function of the config and never
+// of data. Totals of an epoch are `EpochSum`: 128 bits.
 //
 // Thread safety: pure functions and plain values. Device: host (device copies follow the same
 // formula). Source: docs/architecture.md, "Fixed-point sums".
@@ -24,13 +23,11 @@ inline constexpr int kMaxLanes = 4096;
 
 class FixedUnit {
  public:
-  // Units for lanes of at most `lane_rows` rows, none of which weighs more than `largest_weight`:
-  // 2^-40 up to 512 rows of weight 1, then one bit fewer a doubling of either, down to whole
-  // numbers (2^49 rows).
-  static constexpr FixedUnit ForLaneRows(int64_t lane_rows, double largest_weight = 1) {
-    const double needed = static_cast<double>(lane_rows) * largest_weight;
+  // Units for lanes of at most `lane_rows` rows: 2^-40 up to 512 rows, then one bit fewer a
+  // doubling, down to whole numbers (2^49 rows).
+  static constexpr FixedUnit ForLaneRows(int64_t lane_rows) {
     int bits = 40;
-    for (double rows = 512; rows < needed && bits > 0; rows *= 2) --bits;
+    for (int64_t rows = 512; rows < lane_rows && bits > 0; rows *= 2) --bits;
     return FixedUnit(bits);
   }
   constexpr FixedUnit() : FixedUnit(40) {}

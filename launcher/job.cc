@@ -199,7 +199,6 @@ void Job::BeginEpoch(int64_t epoch) {
   entry.set_last_step(cursor_.step());
   entry.set_rows_read(last_pass_.ledger.read);
   entry.set_rows_rejected(last_pass_.ledger.rejected);
-  entry.set_rows_left_out(last_pass_.ledger.left_out);
   entry.set_hash(last_pass_.ledger.hash);
   entry.set_files(train_->Fingerprint());
   checkpoints_->AddLedgerEntry(entry);

@@ -1,6 +1,7 @@
 #include "launcher/job_plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "worker/import/source.h"
 
@@ -57,7 +58,8 @@ std::vector<uint64_t> JobPlan::TableSeeds() const {
 }
 
 BackendOptions JobPlan::Backend(const Config& config, int threads) const {
-  return {config.model(), config.optimizer().dense(), inputs, seed, threads, unit, config.loss()};
+  return {config.model(), config.optimizer().dense(), inputs, seed, threads, lane_weight,
+          config.loss()};
 }
 
 Result<JobPlan> MakeJobPlan(const LoadedConfig& loaded) {
@@ -71,7 +73,9 @@ Result<JobPlan> MakeJobPlan(const LoadedConfig& loaded) {
   auto schema = MakeSchema(config.data(), config.features());
   if (!schema.ok()) return WithPlaces(loaded, schema.status());
   plan.schema = *std::move(schema);
-  plan.unit = FixedUnit::ForLaneRows(plan.lane_rows, plan.schema.largest_weight());
+  plan.lane_weight = static_cast<int64_t>(
+      std::ceil(static_cast<double>(plan.lane_rows) * plan.schema.largest_weight()));
+  plan.unit = FixedUnit::ForLaneRows(plan.lane_weight);
   plan.schema.slices = {config.eval().slices().begin(), config.eval().slices().end()};
 
   Mistakes mistakes;

@@ -32,8 +32,8 @@ struct SlotColumn {
   bool scalar = false;  // a plain column of floats; width is 1
 };
 
-// The slots of an optimizer by its config name, "adam": none for "sgd", and one column "state" for
-// those it does not know. Their widths add up to state_width.
+// The slots of an optimizer by its config name, "adam"; one column "state" for those it does not
+// know. Their widths add up to state_width.
 Result<std::vector<SlotColumn>> SlotColumns(const std::string& optimizer, int dim, int state_width);
 
 // A record batch's message in the file, and what it holds.

@@ -135,7 +135,7 @@ TEST_F(JobPlans, LaneRowsAreTheMostThatALaneCanHave) {
     EXPECT_EQ(plan.batch_rows, rows);
     EXPECT_EQ(plan.lanes, lanes);
     EXPECT_EQ(plan.lane_rows, most);
-    EXPECT_EQ(plan.Backend({}, 2).unit.fraction_bits(), plan.unit.fraction_bits());
+    EXPECT_EQ(plan.Backend({}, 2).lane_rows, most);
     EXPECT_EQ(plan.unit.fraction_bits(), FixedUnit::ForLaneRows(most).fraction_bits());
   }
 }
@@ -159,6 +159,7 @@ TEST_F(JobPlans, WeightsTakeCoarserUnitsAndNoWeightsTheSame) {
   EXPECT_EQ(bits({rows, weight, "data.max_weight=1"}), 40);
   EXPECT_EQ(bits({rows, weight, "data.max_weight=600", "data.positive_weight=2"}), 30);
   const FixedUnit unit = Good("", {rows, weight}).unit;
+  EXPECT_EQ(Good("", {rows, weight}).Backend({}, 2).lane_rows, 25'600);
   EXPECT_TRUE(unit.IsTerm(256 * 100 * std::log(2.0f))) << "the losses of a lane at the first step";
 }
 

@@ -229,6 +229,7 @@ class TrainingJob {
     backend.inputs.numeric_width = 1;
     backend.seed = 7;
     backend.threads = threads;
+    backend.lane_rows = (kBatch + kLanes - 1) / kLanes;
     return backend;
   }
 
