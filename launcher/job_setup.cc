@@ -30,6 +30,13 @@ bool NeedsStatistics(const Schema& schema) {
   });
 }
 
+// Metrics count each row once.
+Schema WithoutWeights(Schema schema) {
+  schema.weight.clear();
+  schema.positive_weight = 1;
+  return schema;
+}
+
 // Behind each a byte that no path holds.
 std::string JoinTexts(const std::vector<std::string>& texts) {
   std::string joined;
@@ -143,8 +150,9 @@ Status Job::OpenInput(const std::string& command) {
 }
 
 Status Job::OpenTests() {
+  const Schema schema = WithoutWeights(plan_.schema);
   const auto open = [&](const Patterns& files, std::unique_ptr<Dataset>* data) -> Status {
-    TRESTLE_ASSIGN_OR_RETURN(*data, OpenDataset(plan_.schema, {files, plan_.TableSeeds()}));
+    TRESTLE_ASSIGN_OR_RETURN(*data, OpenDataset(schema, {files, plan_.TableSeeds()}));
     return {};
   };
   if (!files_.test.empty()) TRESTLE_RETURN_IF_ERROR(open(files_.test, &test_));

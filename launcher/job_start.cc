@@ -40,7 +40,7 @@ std::vector<NumericStatistics> StatisticsOf(const Manifest& checkpoint) {
 }
 
 // The training's, by column.
-BucketBounds BoundsOf(const Manifest& checkpoint, const Schema& schema) {
+BucketBounds BoundsIn(const Manifest& checkpoint, const Schema& schema) {
   BucketBounds bounds = GivenBounds(schema);
   for (size_t b = 0; b < bounds.size(); ++b) {
     for (const BucketBoundsEntry& entry : checkpoint.buckets()) {
@@ -248,7 +248,7 @@ Status Job::TakeOver(const Manifest& checkpoint, const StartOptions& start) {
   divergences_ = {checkpoint.divergences().begin(), checkpoint.divergences().end()};
   divergences_.insert(divergences_.end(), divergences.begin(), divergences.end());
   statistics_ = StatisticsOf(checkpoint);
-  bounds_ = BoundsOf(checkpoint, plan_.schema);
+  bounds_ = BoundsIn(checkpoint, plan_.schema);
   if (!train_) return {};
   const Status same = CheckInputs(checkpoint, train_->files());
   if (same.ok() || !start.next_segment) return same;
@@ -339,7 +339,7 @@ Status Job::LoadModel(const std::string& path) {
       *checkpoint, [](const std::string&) { return true; }, node_.get()));
   if (backend_) TRESTLE_RETURN_IF_ERROR(RestoreDense(*checkpoint, false, backend_.get()));
   statistics_ = StatisticsOf(manifest);
-  bounds_ = BoundsOf(manifest, plan_.schema);
+  bounds_ = BoundsIn(manifest, plan_.schema);
   return {};
 }
 

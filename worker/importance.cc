@@ -23,7 +23,13 @@ std::vector<FeatureColumns> FeaturesOf(const Schema& schema) {
     }
   }
   for (size_t i = 0; i < schema.numeric.size(); ++i) {
-    features.push_back({schema.numeric[i].column, {}, i});
+    const std::string& column = schema.numeric[i].column;
+    const auto bucketized = std::ranges::find(features, column, &FeatureColumns::name);
+    if (bucketized == features.end()) {
+      features.push_back({column, {}, i});
+    } else {
+      bucketized->numeric = i;
+    }
   }
   return features;
 }
@@ -95,8 +101,8 @@ void ImportanceVisitor::OnLane(const LaneVisit& visit) {
     std::vector<float> numeric;
     for (const size_t s : feature.slots) slots.emplace_back(lane.slots[s], from);
     for (size_t i = 0; i < slots.size(); ++i) changed.slots[feature.slots[i]] = slots[i].tensor();
-    if (feature.slots.empty()) {
-      numeric = PermutedNumeric(lane, numeric_width_, feature.numeric, from);
+    if (feature.numeric) {
+      numeric = PermutedNumeric(lane, numeric_width_, *feature.numeric, from);
       changed.numeric = numeric.data();
     }
     visit.run(changed);

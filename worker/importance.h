@@ -6,15 +6,18 @@
 // once more on them, with that feature's values permuted among the rows of each lane. Lanes and
 // permutations depend on the config alone, so the result has the same bits at any number of ranks.
 //
-// A feature is an id column, a numeric column, or all columns of a sequence, whose items go
-// together. Rows of a lane are of one block of the files (a few at its ends): what is equal
-// in a whole block is not missed. Two features that say the same cover for each other.
+// A feature is an id column, a number, also where it is bucketized too, a cross, a bag, or all
+// columns of a sequence, whose items go together. A cross keeps the pairs of its row when one of
+// its parts is permuted, so it covers for them. Rows of a lane are of one block of the files (a few
+// at its ends): what is equal in a whole block is not missed. Two features that say the same cover
+// for each other.
 //
 // Thread safety: as EvaluationVisitor. Collective: Compute, by all workers. Errors: those of
 // metrics. Source: Breiman, Random Forests, Machine Learning 2001, section 10.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,9 +30,9 @@ namespace trestle {
 
 // A feature's places in a lane's tensors.
 struct FeatureColumns {
-  std::string name;           // "price"; of a sequence "hist_item+hist_cate"
-  std::vector<size_t> slots;  // of a sequence all of its columns
-  size_t numeric = 0;         // where there are no slots
+  std::string name;               // "price"; of a sequence "hist_item+hist_cate"
+  std::vector<size_t> slots;      // of a sequence all of its columns
+  std::optional<size_t> numeric;  // of a numeric column, also one that is bucketized too
 };
 
 struct FeatureImportance {

@@ -145,6 +145,7 @@ class Trainer {
   // The steps of an epoch up to a pause, or to its end, which the result tells.
   Status TrainToPause(LaneReader& reader, int64_t epoch, int64_t epochs, const Ledger& before,
                       const EpochPauses& pauses, EpochProgress* progress, PassResult* result);
+  int64_t RunSteps(int64_t epochs, const LaneReader& reader, const EpochPauses& pauses) const;
   std::function<float(int64_t)> LrFactors(int64_t epoch, int64_t run_steps) const;
   // The steps of a pass, until the queue ends or any rank fails.
   Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress);
@@ -154,7 +155,7 @@ class Trainer {
   // In evaluation there is a visitor, which is shown each lane; in training there is none.
   void RunLanes(PreparedStep& prepared, EvaluationVisitor* visitor);
   void RunLane(PreparedStep& prepared, int lane, int thread, EvaluationVisitor* visitor);
-  void CorrectPredictions(int lane);
+  void Predict(int thread, LanePosition position, LaneTensors& lane);
   void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
   Status CompareDigests();
   Status CheckTerms() const;

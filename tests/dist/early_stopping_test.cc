@@ -28,7 +28,8 @@ class EarlyStop : public ::testing::Test {
     config_ = small_.Config("eval { set { name: \"seen\" files: \"" + small_.train_file() +
                             "\" } slices: [\"user\", \"item\"] }\n"
                             "train { epochs: 20 eval_every_steps: 3 keep_best: true }\n"
-                            "optimizer { embedding { adam { lr: 0.01 } } }\n");
+                            "optimizer { embedding { adam { lr: 0.01 } }\n"
+                            "  schedule { warmup_steps: 5 epoch { factor: 0.97 } } }\n");
   }
 
   std::vector<std::string> Arguments(const std::string& command, const Shape& shape,

@@ -179,15 +179,16 @@ class Preparer {
 
   Status DecideColumns(const std::vector<InputSet>& sets) {
     if (manifest_.columns_size() > 0) return {};
-    std::vector<Source> all;
+    const Source* first = nullptr;
+    InputProblems problems;
     for (const InputSet& set : sets) {
-      if (!set.blocks) all.insert(all.end(), set.sources.begin(), set.sources.end());
+      if (set.blocks) continue;
+      const Status known = CheckColumns(ColumnsOf(settings_.columns(), set), set.sources);
+      if (!known.ok()) problems.Add(known);
+      if (first == nullptr && !set.sources.empty()) first = &set.sources.front();
     }
-    TRESTLE_RETURN_IF_ERROR(CheckColumns(settings_.columns(), all));
-    for (const InputSet& set : sets) {
-      if (!set.blocks) TRESTLE_RETURN_IF_ERROR(CheckColumns(SlicesOf(set), set.sources));
-    }
-    TRESTLE_ASSIGN_OR_RETURN(*manifest_.mutable_columns(), DecideKinds(settings_, all.front()));
+    TRESTLE_RETURN_IF_ERROR(problems.ToStatus());
+    TRESTLE_ASSIGN_OR_RETURN(*manifest_.mutable_columns(), DecideKinds(settings_, *first));
     manifest_.set_format(kCacheFormat);
     *manifest_.mutable_settings() = settings_;
     return {};
@@ -197,6 +198,16 @@ class Preparer {
   // them.
   ImportColumns SlicesOf(const InputSet& set) const {
     return set.test || settings_.holdout() > 0 ? slices_ : ImportColumns();
+  }
+
+  // Test files need no weights, and theirs are not read.
+  ImportColumns ColumnsOf(const ImportColumns& features, const InputSet& set) const {
+    ImportColumns columns;
+    for (const ImportColumn& column : features) {
+      if (!set.test || !column.weight()) *columns.Add() = column;
+    }
+    columns.MergeFrom(SlicesOf(set));
+    return columns;
   }
 
   bool HasSlices(const InputSet& set, const CachePart& part) const {
@@ -319,9 +330,7 @@ class Preparer {
   }
 
   Result<CachePart> Import(const InputSet& set, std::vector<Source> sources) {
-    const ImportColumns slices = SlicesOf(set);
-    ImportColumns columns = manifest_.columns();
-    columns.MergeFrom(slices);
+    const ImportColumns columns = ColumnsOf(manifest_.columns(), set);
     TRESTLE_RETURN_IF_ERROR(CheckColumns(columns, sources));
     int64_t bytes = 0;
     for (const Source& source : sources) bytes += source.bytes;
@@ -348,7 +357,7 @@ class Preparer {
     CachePart part = *std::move(imported);
     part.set_number(number);
     part.set_test(set.test);
-    for (const ImportColumn& slice : slices) part.add_slices(slice.name());
+    for (const ImportColumn& slice : SlicesOf(set)) part.add_slices(slice.name());
     TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(data_.cache()));
     *manifest_.add_parts() = part;
     manifest_.set_next_part(number + 1);

@@ -166,12 +166,18 @@ bool NeedsImport(const ImportSettings& settings) {
 Result<ImportColumns> DecideKinds(const ImportSettings& settings, const Source& source) {
   ImportColumns columns = settings.columns();
   std::vector<std::string> names;
-  for (const ImportColumn& column : columns) names.push_back(column.name());
+  const auto open = [](const ImportColumn& column) {
+    return column.kind() == ANY_ID || column.kind() == ANY_IDS;
+  };
+  for (const ImportColumn& column : columns) {
+    if (open(column)) names.push_back(column.name());
+  }
+  if (names.empty()) return columns;
   const char quote = source.record_quote(settings.text());
   TRESTLE_ASSIGN_OR_RETURN(const auto records, OpenRecords(source, settings.text(), names));
   TRESTLE_ASSIGN_OR_RETURN(const RecordChunk chunk, records->Next(kHeadBytes));
   for (ImportColumn& column : columns) {
-    if (column.kind() != ANY_ID && column.kind() != ANY_IDS) continue;
+    if (!open(column)) continue;
     IntegerTrial trial(column);
     const auto rows = MakeRowReader(source, settings.text(), trial.columns());
     RecordCursor cursor(chunk.bytes, 1, quote);
