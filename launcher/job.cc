@@ -30,7 +30,9 @@ RunLog::Fields LedgerFields(const PassResult& pass) {
 
 }  // namespace
 
-Trainer Job::MakeTrainer() {
+Trainer Job::MakeTrainer() { return MakeTrainer(RejectPath(folder(), comm_.rank())); }
+
+Trainer Job::MakeTrainer(const std::string& reject_path) {
   TrainerOptions options;
   options.worker = worker_;
   options.workers = static_cast<int>(roles_.workers.size());
@@ -43,7 +45,7 @@ Trainer Job::MakeTrainer() {
   options.statistics = statistics_;
   options.bounds = bounds_;
   options.negative_keep = NegativeKeep(loaded_.config.data());
-  options.reject_path = RejectPath(folder(), comm_.rank());
+  options.reject_path = reject_path;
   options.stop_requested = StopRequested;
   options.out_of_time = [this] { return OutOfTime(); };
   options.segment = cursor_.segment();
@@ -346,12 +348,12 @@ Result<std::string> Job::FindModel(const std::string& checkpoint, const std::str
 }
 
 Status Job::TellImportance(Trainer& trainer) {
-  TRESTLE_ASSIGN_OR_RETURN(const Importance importance,
-                           trainer.MeasureImportance(*test_, "importance"));
-  if (importance.features.empty()) {  // on request
+  TRESTLE_ASSIGN_OR_RETURN(const auto measured, trainer.MeasureImportance(*test_, "importance"));
+  if (!measured) {
     stopped_ = true;
     return {};
   }
+  const Importance& importance = *measured;
   size_t width = 7;
   for (const FeatureImportance& one : importance.features) {
     width = std::max(width, one.feature.size());
@@ -360,13 +362,16 @@ Status Job::TellImportance(Trainer& trainer) {
                         const std::string& auc) {
     progress_->Say(feature + std::string(width + 2 - feature.size(), ' ') + lost + "  " + auc);
   };
-  line("feature", "auc lost", Format("of %.4f, when permuted", importance.auc));
+  const std::string within =
+      importance.auc_error > 0 ? Format(", each within %.2g", importance.auc_error) : "";
+  line("feature", "auc lost", Format("of %.4f, when permuted", importance.auc) + within);
   for (const FeatureImportance& one : importance.features) {
     line(one.feature, Format("%8.4f", one.lost), Format("%.4f", one.auc));
     progress_->Log("importance", {{"step", trainer.step()},
                                   {"set", std::string("test")},
                                   {"feature", one.feature},
                                   {"auc", one.auc},
+                                  {"auc_error", importance.auc_error},
                                   {"auc_lost", one.lost}});
   }
   return {};

@@ -98,10 +98,13 @@ class Job {
   Result<std::string> FindModel(const std::string& checkpoint, const std::string& purpose);
   // In job_predict.cc.
   Status OpenPredictionInput(const PredictRequest& request);
-  Status PrepareImport(Schema* schema, Data* data);
+  Status CheckShown(const PredictRequest& request) const;
+  Result<std::string> MakeTemporaryCache(const PredictRequest& request,
+                                         const std::vector<std::string>& untold);
   Status OpenOutput(const PredictRequest& request);
   Status RunPrediction(const PredictRequest& request);
-  void TellPrediction(const std::string& checkpoint, const std::string& output);
+  void TellPrediction(const std::string& checkpoint, const PredictRequest& request);
+  std::string RejectStem(const PredictRequest& request) const;
   ModelOutputSpec Shown(const PredictRequest& request) const;
   Status OpenInput(const std::string& command);
   Status ShareStatistics();
@@ -128,7 +131,8 @@ class Job {
   Manifest MakeFacts() const;
   void MakeCheckpoints();
 
-  Trainer MakeTrainer();
+  Trainer MakeTrainer(const std::string& reject_path);
+  Trainer MakeTrainer();  // whose rejects are the run's
   Status TrainEpochs(Trainer& trainer);
   Result<PassResult> TrainEpoch(Trainer& trainer, int64_t epoch);
   EpochPauses PausesOf(Trainer& trainer);

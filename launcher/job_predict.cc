@@ -19,14 +19,16 @@ constexpr Operation kReading{Stream::kControl, "reading input", -1, kLongPhase};
 constexpr Operation kLoading{Stream::kControl, "loading the checkpoint", -1, kLongPhase};
 constexpr Operation kWriting{Stream::kControl, "writing predictions", -1, kLongPhase};
 
-// Under which an import keeps a column that goes along, beside any feature of the same name.
+// Under which an import keeps what goes along, beside any feature of the same name.
 std::string StoredAs(const std::string& column) { return "trestle.as-is." + column; }
+constexpr char kBid[] = "trestle.bid";
+constexpr char kRequest[] = "trestle.request";
 
-ImportColumn AsIs(const std::string& column, CellKind kind) {
+ImportColumn Import(const std::string& column, CellKind kind, const std::string& stored_as) {
   ImportColumn import;
   import.set_name(column);
-  import.set_stored_as(StoredAs(column));
   import.set_kind(kind);
+  import.set_stored_as(stored_as);
   return import;
 }
 
@@ -39,16 +41,12 @@ PrepareOptions ImportOptions(const PredictRequest& request) {
   options.train = false;
   options.keep_refused = true;
   for (const std::string& column : ColumnsOf(request)) {
-    if (column != kRowNumber) *options.more.Add() = AsIs(column, ANY_ID);
+    if (column != kRowNumber) *options.more.Add() = Import(column, STRING_ID, StoredAs(column));
   }
   // In cells of their own: the same column may go along as text.
-  if (!request.bid.empty()) {
-    *options.more.Add() = AsIs(request.bid, NUMBER);
-    options.more.rbegin()->set_stored_as("trestle.bid");
-  }
+  if (!request.bid.empty()) *options.more.Add() = Import(request.bid, NUMBER, kBid);
   if (!request.request.empty()) {
-    *options.more.Add() = AsIs(request.request, ANY_ID);
-    options.more.rbegin()->set_stored_as("trestle.request");
+    *options.more.Add() = Import(request.request, STRING_ID, kRequest);
   }
   return options;
 }
@@ -83,16 +81,19 @@ PredictionFileOptions OutputOf(const PredictRequest& request, bool imported) {
     const std::string stored = imported ? StoredAs(column) : column;
     options.columns.push_back({column, column == kRowNumber ? "" : stored});
   }
-  options.bid = imported && !request.bid.empty() ? "trestle.bid" : request.bid;
-  options.request = imported && !request.request.empty() ? "trestle.request" : request.request;
+  options.bid = imported && !request.bid.empty() ? kBid : request.bid;
+  options.request = imported && !request.request.empty() ? kRequest : request.request;
   return options;
 }
 
 // Ranks of one job have one command line.
 std::string Fact(const PredictRequest& request) {
-  std::string text = request.output + '\n' + request.bid + '\n' + request.request + '\n';
-  for (const std::string& file : request.input) text += file + '\n';
-  for (const std::string& column : request.columns) text += column + '\n';
+  std::string text;
+  const auto add = [&](const std::string& part) { text += part + '\0'; };
+  for (const std::string* one : {&request.output, &request.bid, &request.request}) add(*one);
+  add(std::to_string(request.input.size()));
+  for (const std::string& file : request.input) add(file);
+  for (const std::string& column : request.columns) add(column);
   text += request.attention ? 'a' : '-';
   text += request.embeddings ? 'e' : '-';
   return Hex(Hash64(text));
@@ -108,34 +109,46 @@ ModelOutputSpec Job::Shown(const PredictRequest& request) const {
   return shown;
 }
 
-// The leader makes room for an import, and finds out how training read the ids.
-Status Job::PrepareImport(Schema* schema, Data* data) {
-  std::vector<std::string> unknown;
-  *schema = WithTrainedTypes(*schema, loaded_.config.data(), fs_, &unknown);
-  for (const std::string& column : unknown) {
+Status Job::CheckShown(const PredictRequest& request) const {
+  if (!leads() || !request.attention || !Shown(request).attention.empty()) return {};
+  return {StatusCode::kInvalidConfig,
+          "--attention: " + loaded_.Place("model") + ": this model weighs no history"};
+}
+
+// The leader's, once it knows that there is something to import. `untold`: columns of which nothing
+// tells how training read them.
+Result<std::string> Job::MakeTemporaryCache(const PredictRequest& request,
+                                            const std::vector<std::string>& untold) {
+  for (const std::string& column : untold) {
     progress_->Say("note: \"" + column +
                    "\" is read as integers or as text, as the first rows are: neither data.cache "
                    "nor data.train tells how training read it; `type` in the feature does");
   }
-  TRESTLE_ASSIGN_OR_RETURN(temporary_, TemporaryCache::Make(fs_, data->cache()));
-  data->set_cache(temporary_->path());
-  return {};
+  const bool typed = request.output.ends_with(".parquet");
+  if (typed && !request.columns.empty() &&
+      request.columns != std::vector<std::string>{kRowNumber}) {
+    progress_->Say("note: the input is imported, so what --columns names goes along as text");
+  }
+  TRESTLE_ASSIGN_OR_RETURN(temporary_, TemporaryCache::Make(fs_, loaded_.config.data().cache()));
+  return temporary_->path();
 }
 
 Status Job::OpenPredictionInput(const PredictRequest& request) {
-  Data data = InputOf(loaded_.config.data(), request);
+  const Data data = InputOf(loaded_.config.data(), request);
   Schema schema = WithoutOutcome(plan_.schema);
+  std::vector<std::string> untold;
+  if (leads()) schema = WithTrainedTypes(schema, loaded_.config.data(), fs_, &untold);
   PrepareOptions options = ImportOptions(request);
-  const bool import = leads() && WouldImport(schema, data, options);
-  TRESTLE_RETURN_IF_ERROR(
-      AgreeOnStatus(comm_, kSetUp, import ? PrepareImport(&schema, &data) : Status()));
+  options.make_cache = [&] { return MakeTemporaryCache(request, untold); };
   TRESTLE_RETURN_IF_ERROR(PrepareFiles(schema, data, std::move(options)));
   if (imported_) schema.refused = kRefused;
   Status opened;
   if (files_.test.empty()) {
     opened = {StatusCode::kInvalidData, "--input " + request.input.front() + ": has no rows"};
   } else if (worker_ >= 0) {
-    auto input = OpenDataset(schema, {files_.test, plan_.TableSeeds()});
+    DatasetOptions dataset{files_.test, plan_.TableSeeds()};
+    dataset.check_types = leads() && !imported_;  // an import has made them what training read
+    auto input = OpenDataset(schema, dataset);
     opened = input.status();
     if (input.ok()) test_ = *std::move(input);
   }
@@ -145,11 +158,8 @@ Status Job::OpenPredictionInput(const PredictRequest& request) {
 
 Status Job::OpenOutput(const PredictRequest& request) {
   if (!leads()) return {};
+  TRESTLE_RETURN_IF_ERROR(RemovePredictionRejects(fs_, RejectStem(request)));
   const ModelOutputSpec shown = Shown(request);
-  if (request.attention && shown.attention.empty()) {
-    return {StatusCode::kInvalidConfig,
-            "--attention: " + loaded_.Place("model") + ": this model weighs no history"};
-  }
   PredictionFileOptions options = OutputOf(request, imported_);
   for (const int group : shown.attention) {
     const auto slot = std::ranges::find(plan_.schema.slots, group, &Slot::sequence_group);
@@ -160,9 +170,14 @@ Status Job::OpenOutput(const PredictRequest& request) {
   return {};
 }
 
+// Beside the output; nobody can append to a file in an object store.
+std::string Job::RejectStem(const PredictRequest& request) const {
+  return fs_.AppearsWhole(request.output) ? folder() + "/predict" : request.output;
+}
+
 Status Job::RunPrediction(const PredictRequest& request) {
   if (worker_ < 0) return node_->Serve();
-  Trainer trainer = MakeTrainer();
+  Trainer trainer = MakeTrainer(PredictionRejectPath(RejectStem(request), comm_.rank()));
   Predictor predictor(comm_, test_->schema(), Shown(request), leader_,
                       [this](const PredictedRows& rows) { return output_->Append(rows); });
   TRESTLE_ASSIGN_OR_RETURN(last_pass_, trainer.Visit(*test_, "predict", TIME, predictor));
@@ -175,35 +190,40 @@ Status Job::Predict(const PredictRequest& request) {
   TRESTLE_RETURN_IF_ERROR(AgreeOnFacts(comm_, {{"the command line", Fact(request)}}));
   TRESTLE_RETURN_IF_ERROR(Check());
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(
-      comm_, kSetUp, leads() ? CheckPredictionPath(fs_, request.output, request.force) : Status()));
+      comm_, kReading,
+      leads() ? CheckPredictionPath(fs_, request.output, request.force, request.input) : Status()));
   TRESTLE_RETURN_IF_ERROR(OpenRunFolder("predict"));
-  TRESTLE_RETURN_IF_ERROR(OpenPredictionInput(request));
   TRESTLE_RETURN_IF_ERROR(BuildParts());
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, CheckShown(request)));
+  TRESTLE_RETURN_IF_ERROR(OpenPredictionInput(request));
   Greet("predict");
+  // It opens the columns that go along: what is wrong with them is said before the model is loaded.
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kReading, OpenOutput(request)));
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, LoadModel(path)));
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, OpenOutput(request)));
   StopAtStepBoundaries();
   TRESTLE_RETURN_IF_ERROR(RunPrediction(request));
   TRESTLE_RETURN_IF_ERROR(AgreeOnStop("stopped on request; no predictions were written"));
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kWriting, leads() ? output_->Commit() : Status()));
-  if (leads()) TellPrediction(path, request.output);
+  if (leads()) TellPrediction(path, request);
   return {};
 }
 
-void Job::TellPrediction(const std::string& checkpoint, const std::string& output) {
+void Job::TellPrediction(const std::string& checkpoint, const PredictRequest& request) {
   const int64_t rejected = last_pass_.ledger.rejected;
-  progress_->Say(
-      Format("predictions  %ld rows, mean %.6f  ", output_->rows(), output_->mean_prediction()) +
-      output);
+  progress_->Say(Format("predictions  %ld rows, mean %.6f, %.1f %% of ids unseen  ",
+                        output_->rows(), output_->mean_prediction(),
+                        100 * last_pass_.unseen_share()) +
+                 request.output);
   if (rejected > 0) {
-    progress_->Say(Format("note: %ld rows were rejected and have none; ", rejected) + folder() +
-                   "/rejected-rank-*.tsv list them");
+    progress_->Say(Format("note: %ld rows were rejected and have none; ", rejected) +
+                   RejectStem(request) + ".rejected-rank-*.tsv list them");
   }
   progress_->Log("predict", {{"checkpoint", checkpoint},
-                             {"output", output},
+                             {"output", request.output},
                              {"rows", output_->rows()},
                              {"rows_rejected", rejected},
-                             {"mean_prediction", output_->mean_prediction()}});
+                             {"mean_prediction", output_->mean_prediction()},
+                             {"unseen_share", last_pass_.unseen_share()}});
 }
 
 }  // namespace trestle

@@ -1,10 +1,12 @@
 // TemporaryCache: a folder for what is imported for one command alone, beside the config's own
-// imports, since all ranks see those. It is removed with the object; what a killed command left is
-// removed by the next one, which takes its place.
+// imports, since all ranks see those. It is removed with the object. What killed commands left is
+// removed by the next one; nothing else is.
 //
-//   data/cache/x/temporary-1/owner   locked by the command that uses the folder
+//   data/cache/x/temporary-HOST-71-1/trestle.owner   locked by the process of that number
 //
-// Thread safety: one thread. Collective: no. Errors: kIoError.
+// Where a filesystem has no locks, nobody knows whose process has ended: there leftovers stay.
+//
+// Thread safety: one thread an object. Collective: no. Errors: kIoError.
 #pragma once
 
 #include <memory>
@@ -30,7 +32,7 @@ class TemporaryCache {
       : path_(std::move(path)), lock_(std::move(lock)) {}
 
   const std::string path_;
-  const std::unique_ptr<FileLock> lock_;
+  const std::unique_ptr<FileLock> lock_;  // null where there are none
 };
 
 }  // namespace trestle

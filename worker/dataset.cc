@@ -24,8 +24,14 @@ namespace {
 struct ColumnUse {
   std::string name;
   ColumnRole role;
-  int table = -1;  // of ids and sequences
+  int table = -1;     // of ids and sequences
+  IdType type = ANY;  // likewise
 };
+
+// Of ids.
+ColumnRole RoleOf(const Slot& slot) {
+  return slot.sequence_group < 0 ? ColumnRole::kId : ColumnRole::kSequence;
+}
 
 std::vector<ColumnUse> ColumnUses(const Schema& schema) {
   std::vector<ColumnUse> uses;
@@ -38,9 +44,7 @@ std::vector<ColumnUse> ColumnUses(const Schema& schema) {
     if (slot.bucket >= 0) {
       uses.push_back({slot.column, ColumnRole::kNumeric});
     } else {
-      uses.push_back({slot.column,
-                      slot.sequence_group < 0 ? ColumnRole::kId : ColumnRole::kSequence,
-                      slot.table});
+      uses.push_back({slot.column, RoleOf(slot), slot.table, slot.type});
     }
   }
   for (const NumericColumn& numeric : schema.numeric) {
@@ -194,8 +198,11 @@ class FileDataset final : public Dataset {
 // Checks columns over all files.
 class ColumnChecker {
  public:
-  ColumnChecker(const Schema& schema, InputProblems* problems)
-      : uses_(ColumnUses(schema)), tables_(schema.tables), problems_(problems) {}
+  ColumnChecker(const Schema& schema, bool check_types, InputProblems* problems)
+      : uses_(ColumnUses(schema)),
+        tables_(schema.tables),
+        check_types_(check_types),
+        problems_(problems) {}
 
   void Check(const BlockFile& file) {
     for (const ColumnUse& use : uses_) CheckColumn(file, use);
@@ -226,7 +233,17 @@ class ColumnChecker {
       problems_->Add(StatusCode::kInvalidData, where + problem);
     } else if (use.table >= 0) {
       CheckKind(where, use, KeyKindOf(use.role, type));
+      CheckType(where, use, KeyKindOf(use.role, type));
     }
+  }
+
+  void CheckType(const std::string& where, const ColumnUse& use, KeyKind kind) {
+    const bool strings = kind == KeyKind::kString;
+    if (!check_types_ || use.type == ANY || use.type == (strings ? STRING : INTEGER)) return;
+    problems_->Add(StatusCode::kInvalidData,
+                   where + (strings ? "holds strings, training read integers"
+                                    : "holds integers, training read strings") +
+                       ": the model would know none of them; write the column as what it was");
   }
 
   void CheckKind(const std::string& where, const ColumnUse& use, KeyKind kind) {
@@ -247,6 +264,7 @@ class ColumnChecker {
 
   std::vector<ColumnUse> uses_;
   std::vector<TableColumn> tables_;
+  const bool check_types_;
   InputProblems* problems_;
   std::map<int, std::pair<KeyKind, std::string>>
       kinds_;  // table -> kind and where it was first seen
@@ -254,11 +272,24 @@ class ColumnChecker {
 
 }  // namespace
 
+Result<std::vector<IdType>> IdTypesOf(const Schema& schema, const std::string& path) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto file, OpenBlockFile(path));
+  std::vector<IdType> types(schema.slots.size(), ANY);
+  for (size_t s = 0; s < types.size(); ++s) {
+    const Slot& slot = schema.slots[s];
+    const auto field = file->schema()->GetFieldByName(slot.column);
+    if (slot.crossed() || slot.bucket >= 0 || field == nullptr) continue;
+    const KeyKind kind = KeyKindOf(RoleOf(slot), *field->type());
+    if (kind != KeyKind::kNone) types[s] = kind == KeyKind::kString ? STRING : INTEGER;
+  }
+  return types;
+}
+
 Result<std::unique_ptr<Dataset>> OpenDataset(const Schema& schema, const DatasetOptions& options) {
   CHECK_EQ(options.table_seeds.size(), schema.tables.size());
   auto dataset = std::make_unique<FileDataset>(schema, options.table_seeds);
   InputProblems problems;
-  ColumnChecker checker(schema, &problems);
+  ColumnChecker checker(schema, options.check_types, &problems);
   for (const std::string& path : FindInputFiles(options.patterns, &problems)) {
     auto file = OpenBlockFile(path);
     if (!file.ok()) {

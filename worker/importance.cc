@@ -8,31 +8,7 @@
 namespace trestle {
 namespace {
 
-constexpr int64_t kExactRows = 50'000'000;  // of all features together
-
-std::vector<FeatureColumns> FeaturesOf(const Schema& schema) {
-  std::vector<FeatureColumns> features;
-  for (size_t s = 0; s < schema.slots.size(); ++s) {
-    const int group = schema.slots[s].sequence_group;
-    const bool more = s > 0 && group >= 0 && schema.slots[s - 1].sequence_group == group;
-    if (more) {
-      features.back().name += "+" + schema.slots[s].column;
-      features.back().slots.push_back(s);
-    } else {
-      features.push_back({schema.slots[s].column, {s}});
-    }
-  }
-  for (size_t i = 0; i < schema.numeric.size(); ++i) {
-    const std::string& column = schema.numeric[i].column;
-    const auto bucketized = std::ranges::find(features, column, &FeatureColumns::name);
-    if (bucketized == features.end()) {
-      features.push_back({column, {}, i});
-    } else {
-      bucketized->numeric = i;
-    }
-  }
-  return features;
-}
+constexpr int64_t kExactRows = 50'000'000;  // of all features of a pass together
 
 // A slot whose row i has the items of row from[i].
 class PermutedSlot {
@@ -73,10 +49,35 @@ std::vector<float> PermutedNumeric(const LaneTensors& lane, size_t width, size_t
 
 }  // namespace
 
-ImportanceVisitor::ImportanceVisitor(const Schema& schema, uint64_t seed)
+std::vector<FeatureColumns> FeaturesOf(const Schema& schema) {
+  std::vector<FeatureColumns> features;
+  for (size_t s = 0; s < schema.slots.size(); ++s) {
+    const int group = schema.slots[s].sequence_group;
+    const bool more = s > 0 && group >= 0 && schema.slots[s - 1].sequence_group == group;
+    if (more) {
+      features.back().name += "+" + schema.slots[s].column;
+      features.back().slots.push_back(s);
+    } else {
+      features.push_back({schema.slots[s].column, {s}});
+    }
+  }
+  for (size_t i = 0; i < schema.numeric.size(); ++i) {
+    const std::string& column = schema.numeric[i].column;
+    const auto bucketized = std::ranges::find(features, column, &FeatureColumns::name);
+    if (bucketized == features.end()) {
+      features.push_back({column, {}, i});
+    } else {
+      bucketized->numeric = i;
+    }
+  }
+  return features;
+}
+
+ImportanceVisitor::ImportanceVisitor(const Schema& schema, uint64_t seed,
+                                     std::vector<FeatureColumns> features)
     : seed_(DeriveSeed(seed, "importance")),
       numeric_width_(schema.numeric.size()),
-      features_(FeaturesOf(schema)),
+      features_(std::move(features)),
       metrics_(features_.size() + 1,
                MetricsAccumulator(/*grouped=*/false,
                                   kExactRows / static_cast<int64_t>(features_.size() + 1))) {}
@@ -119,15 +120,21 @@ Status ImportanceVisitor::OnStep(const PreparedStep& step,
   return {};
 }
 
-Result<Importance> ImportanceVisitor::Compute(Communicator& comm) const {
+Status ImportanceVisitor::Compute(Communicator& comm, Importance* importance) const {
   TRESTLE_ASSIGN_OR_RETURN(const Metrics whole, metrics_.back().Compute(comm, Stream::kDense));
-  Importance importance{whole.auc, whole.rows, {}};
+  importance->auc = whole.auc;
+  importance->rows = whole.rows;
+  importance->auc_error = std::max(importance->auc_error, whole.auc_error);
   for (size_t f = 0; f < features_.size(); ++f) {
     TRESTLE_ASSIGN_OR_RETURN(const Metrics without, metrics_[f].Compute(comm, Stream::kDense));
-    importance.features.push_back({features_[f].name, without.auc, whole.auc - without.auc});
+    importance->features.push_back({features_[f].name, without.auc, whole.auc - without.auc});
+    importance->auc_error = std::max(importance->auc_error, without.auc_error);
   }
-  std::ranges::stable_sort(importance.features, std::greater<>(), &FeatureImportance::lost);
-  return importance;
+  return {};
+}
+
+void SortByLoss(Importance* importance) {
+  std::ranges::stable_sort(importance->features, std::greater<>(), &FeatureImportance::lost);
 }
 
 }  // namespace trestle

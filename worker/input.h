@@ -87,8 +87,13 @@ class Dataset {
 struct DatasetOptions {
   std::vector<std::string> patterns;  // files are numbered pattern after pattern, sorted in each
   std::vector<uint64_t> table_seeds;  // per Schema::tables, for string keys
+  // Slot::type is what training read: ids of another type would have other keys, and are refused.
+  bool check_types = false;
 };
 Result<std::unique_ptr<Dataset>> OpenDataset(const Schema& schema, const DatasetOptions& options);
+
+// Per Schema::slots, what a file of blocks has: ANY for what is no column of ids there.
+Result<std::vector<IdType>> IdTypesOf(const Schema& schema, const std::string& path);
 
 NumericStatistics MergeStatistics(const NumericStatistics& a, const NumericStatistics& b);
 

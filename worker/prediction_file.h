@@ -12,8 +12,9 @@
 // What does not exist is null: everything of a rejected row but its own columns; ecpm and rank
 // without a finite bid; rank without a request.
 //
-// Ranks are known at the end, so the rows wait beside the output, in PATH.rows (Arrow IPC), which
-// is removed then; and in memory as RequestRanks says. Otherwise memory is a block of the input.
+// Ranks are known at the end, so the rows wait on the output's disk, or in the temporary directory
+// where the output is in an object store (waiting_rows.h); and in memory as RequestRanks says.
+// Otherwise memory is a block of the input.
 //
 // Thread safety: one thread. Errors: kIoError of the disk; kInvalidConfig for what CSV cannot hold
 // and for columns that are named like ours; kNumeric for a logit that is not finite; InputColumns'.
@@ -47,8 +48,10 @@ struct PredictionFileOptions {
   std::vector<ModelOutputSpec::Embedding> embeddings;
 };
 
-// Whether a file can be written there: its ending, and that there is none unless `force`.
-Status CheckPredictionPath(FileSystem& fs, const std::string& path, bool force);
+// Whether a file can be written there: its ending, its folder, that it is none of the input, and
+// that there is none unless `force`. `input`: patterns, as OpenDataset takes them.
+Status CheckPredictionPath(FileSystem& fs, const std::string& path, bool force,
+                           const std::vector<std::string>& input);
 
 class PredictionFile {
  public:

@@ -1,5 +1,6 @@
 #include "worker/reject_file.h"
 
+#include <filesystem>
 #include <span>
 #include <string_view>
 
@@ -8,21 +9,36 @@ namespace {
 
 constexpr std::string_view kPrefix = "rejected-rank-", kSuffix = ".tsv";
 
+Status RemoveAll(FileSystem& fs, const std::string& folder, const std::string& prefix) {
+  TRESTLE_ASSIGN_OR_RETURN(const auto names, fs.List(folder));
+  for (const std::string& name : names) {
+    if (!name.starts_with(prefix) || !name.ends_with(kSuffix)) continue;
+    const Status removed = fs.Remove(folder + "/" + name);
+    const bool by_other_rank = removed.code() == StatusCode::kNotFound;
+    if (!by_other_rank) TRESTLE_RETURN_IF_ERROR(removed);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string RejectPath(const std::string& folder, Rank rank) {
   return folder + "/" + std::string(kPrefix) + std::to_string(rank.value) + std::string(kSuffix);
 }
 
+std::string PredictionRejectPath(const std::string& output, Rank rank) {
+  return output + "." + std::string(kPrefix) + std::to_string(rank.value) + std::string(kSuffix);
+}
+
 Status RemoveRejectFiles(FileSystem& fs, const std::string& folder) {
-  TRESTLE_ASSIGN_OR_RETURN(const auto names, fs.List(folder));
-  for (const std::string& name : names) {
-    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
-    const Status removed = fs.Remove(folder + "/" + name);
-    const bool by_other_rank = removed.code() == StatusCode::kNotFound;
-    if (!by_other_rank) TRESTLE_RETURN_IF_ERROR(removed);
-  }
-  return {};
+  return RemoveAll(fs, folder, std::string(kPrefix));
+}
+
+Status RemovePredictionRejects(FileSystem& fs, const std::string& output) {
+  const std::filesystem::path path(output);
+  const std::string folder = path.parent_path().string();
+  return RemoveAll(fs, folder.empty() ? "." : folder,
+                   path.filename().string() + "." + std::string(kPrefix));
 }
 
 void RejectFile::Add(const std::string& file, int64_t row, const std::string& column,

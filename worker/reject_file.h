@@ -1,8 +1,8 @@
 // The reject file: where a user finds the first rows that were refused, and why.
 //
 // There is one a rank in the run's folder, of the latest training there; one that is resumed
-// appends, and repeats the rows of steps that are trained again. Each write opens,
-// appends and closes, so that the file is complete whenever a run stops.
+// appends, and repeats the rows of steps that are trained again. `predict` has its own beside its
+// output. Each write opens, appends and closes, so that the file is complete whenever a run stops.
 // Thread safety: one thread. Errors: the filesystem's.
 #pragma once
 
@@ -16,10 +16,14 @@ namespace trestle {
 inline constexpr int kMaxRejectLines = 1'000;
 
 std::string RejectPath(const std::string& folder, Rank rank);
+std::string PredictionRejectPath(const std::string& output, Rank rank);
 
 // Removes what earlier runs left in the folder, of any number of ranks. All ranks may do it at
 // once, before any of them reads.
 Status RemoveRejectFiles(FileSystem& fs, const std::string& folder);
+
+// Likewise what earlier predictions left beside the output; one rank does it.
+Status RemovePredictionRejects(FileSystem& fs, const std::string& output);
 
 class RejectFile {
  public:

@@ -1,6 +1,6 @@
 // RowSink: record batches into one file, Parquet or CSV, that appears whole or not at all
-// (base/atomic_file.h). The bytes depend on the rows alone: not on the clock, nor on how the rows
-// are cut into batches, but for the library's version.
+// (base/atomic_file.h). The bytes depend on the rows alone, and those of Parquet on how the rows are
+// cut into batches too: not on the clock, but on the library's version.
 //
 //   Parquet   zstd, row groups of at most 65,536 rows, so that Trestle reads it in place
 //   CSV       a header; a null is nothing between commas; items of lists have | between them

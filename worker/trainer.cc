@@ -8,7 +8,6 @@ namespace trestle {
 namespace {
 
 // The lowest worker has the last column of slices to sort.
-constexpr Operation kUnseenKeys{Stream::kDense, "unseen keys", -1, kLongPhase};
 
 int64_t CountPositives(const std::vector<LaneRows>& lanes) {
   int64_t count = 0;
@@ -48,14 +47,11 @@ class EvaluateSums final : public EvaluationVisitor {
       metrics.Add(logits[lane], rows.labels, rows.groups);
       slices.Add(logits[lane], rows.labels, rows.slices);
     }
-    keys[0] += step.lookup->occurrences();
-    keys[1] += step.lookup->unseen_occurrences();
     return {};
   }
 
   MetricsAccumulator metrics;
   SliceAccumulator slices;
-  int64_t keys[2] = {0, 0};  // occurrences of this worker's keys, and of those never seen
 };
 
 }  // namespace
@@ -295,23 +291,28 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   Evaluation evaluation;
   EvaluateSums sums(dataset.schema());
   TRESTLE_ASSIGN_OR_RETURN(evaluation.pass, Visit(dataset, name, TIME, sums));
+  evaluation.unseen_share = evaluation.pass.unseen_share();
   auto metrics = sums.metrics.Compute(comm_, Stream::kDense);
   if (!metrics.ok()) return Tell(metrics.status());
   evaluation.metrics = *std::move(metrics);
   TRESTLE_ASSIGN_OR_RETURN(evaluation.slices, sums.slices.Compute(comm_, Stream::kDense));
-  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum(kUnseenKeys, sums.keys));
-  evaluation.unseen_share =
-      sums.keys[0] ? static_cast<double>(sums.keys[1]) / static_cast<double>(sums.keys[0]) : 0;
   return evaluation;
 }
 
-Result<Importance> Trainer::MeasureImportance(const Dataset& dataset, const std::string& name) {
-  ImportanceVisitor visitor(dataset.schema(), options_.seed);
-  TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, Visit(dataset, name, SHUFFLE, visitor));
-  if (pass.stopped) return Importance();
-  auto importance = visitor.Compute(comm_);
-  if (!importance.ok()) return Tell(importance.status());
-  return importance;
+Result<std::optional<Importance>> Trainer::MeasureImportance(const Dataset& dataset,
+                                                             const std::string& name) {
+  const std::vector<FeatureColumns> all = FeaturesOf(dataset.schema());
+  Importance importance;
+  for (size_t first = 0; first < all.size(); first += kFeaturesAPass) {
+    const size_t end = std::min(first + kFeaturesAPass, all.size());
+    ImportanceVisitor visitor(dataset.schema(), options_.seed,
+                              std::vector(all.data() + first, all.data() + end));
+    TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, Visit(dataset, name, SHUFFLE, visitor));
+    if (pass.stopped) return std::optional<Importance>();
+    TRESTLE_RETURN_IF_ERROR(Tell(visitor.Compute(comm_, &importance)));
+  }
+  SortByLoss(&importance);
+  return std::optional(std::move(importance));
 }
 
 Result<PassResult> Trainer::Visit(const Dataset& dataset, const std::string& name, Order order,
@@ -353,17 +354,21 @@ Status Trainer::VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassRes
     *positives += CountPositives(prepared->lanes);
     ++result->steps;
     result->rows += prepared->lookup->header().rows;
+    result->ids += prepared->lookup->occurrences();
+    result->unseen_ids += prepared->lookup->unseen_occurrences();
     progress_.EvaluationStep(prepared->lookup->header().rows);
   }
 }
 
 Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t positives,
                           PassResult* result) {
-  int64_t sums[5] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash),
-                     ledger.left_out, positives};
+  int64_t sums[] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash),
+                    ledger.left_out, positives, result->ids, result->unseen_ids};
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
   result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2]), sums[3]};
   result->positives = sums[4];
+  result->ids = sums[5];
+  result->unseen_ids = sums[6];
   return result->complete ? Tell(CheckPass(dataset, *result)) : Status();
 }
 

@@ -95,6 +95,12 @@ struct PassResult {
   int64_t positives = 0;      // of them, with label 1
   double loss = 0;            // mean training loss, over the steps that were applied
   Ledger ledger;
+  // Of an evaluation's pass: occurrences of ids, and of those that training never saw.
+  int64_t ids = 0;
+  int64_t unseen_ids = 0;
+  double unseen_share() const {
+    return ids ? static_cast<double>(unseen_ids) / static_cast<double>(ids) : 0;
+  }
   bool complete = true;      // every row was read; else the ledger is partial
   bool stopped = false;      // incomplete, on request
   bool out_of_time = false;  // incomplete, for no other reason
@@ -103,7 +109,7 @@ struct PassResult {
 struct Evaluation {
   Metrics metrics;
   std::vector<SlicedColumn> slices;  // of Schema::slices; the first worker's, empty on others
-  double unseen_share = 0;           // of the keys' occurrences: of keys that training never saw
+  double unseen_share = 0;           // the pass's
   PassResult pass;
 };
 
@@ -121,11 +127,11 @@ class Trainer {
                                 const EpochProgress& done = {}, const EpochPauses& pauses = {});
   Result<Evaluation> Evaluate(const Dataset& dataset, const std::string& name);
   // The pass of an evaluation for other ends: all rows go through the network, in that order, and
-  // the visitor sees what came of them. A dataset without a label has rows of any label.
+  // the visitor sees what came of them. Of a dataset without a label, labels are not checked.
   Result<PassResult> Visit(const Dataset& dataset, const std::string& name, Order order,
                            EvaluationVisitor& visitor);
-  // importance.h.
-  Result<Importance> MeasureImportance(const Dataset& dataset, const std::string& name);
+  // importance.h; none if it was stopped.
+  Result<std::optional<Importance>> MeasureImportance(const Dataset& dataset, const std::string& name);
   // Between two passes: has dedicated servers call their at_boundary with kCheckpoint. All workers
   // take their part in that checkpoint next.
   Status AnnounceCheckpoint();

@@ -5,12 +5,14 @@
 // neither says anything alone; a tag among several raises it, and prices above a threshold.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "base/filesystem.h"
 #include "tests/support/parquet_files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/trestle_job.h"
@@ -127,6 +129,29 @@ TEST_F(Kinds, AllTogetherGiveTheSameBitsOnTwoRanksAndAfterAResume) {
   // The bounds are the checkpoint's: `eval` reads no training files.
   const JobResult evaluated = Run("eval", 2, config, "one");
   EXPECT_EQ(LineAfter(evaluated.process.output, "test  "), LineAfter(one.process.output, "test  "));
+
+  // A prediction needs neither label nor weight; a share of the negatives is no matter of its rows.
+  const std::string input = folder_->Write("new.csv",
+                                           "tags,price,hour,shop,user\n"
+                                           "1|2|3,12.5,4,5,6\n,3,7,8,9\n2,99,1,2,3\n");
+  const std::string output = folder_->Join("new.out.csv");
+  const JobResult predicted = Run("predict", 2, config, "one",
+                                  {"--input", input, "--output", output, "--columns", "shop",
+                                   "--set", "data.cache=" + folder_->Join("cache")});
+  const std::string csv = FileSystem::Local().Read(output).value();
+  EXPECT_EQ(csv.find("\"shop\",\"logit\",\"prediction\"\n\"5\",-"), 0u) << csv;
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 4) << csv;
+}
+
+TEST_F(Kinds, ImportanceHasANameForEach) {
+  const std::string config = Config("", AllKinds());
+  const std::string steps = "train.max_steps=20";
+  Run("train", 1, config, "few", {"--set", steps});
+  const JobResult told = Run("eval", 1, config, "few", {"--set", steps, "--importance"});
+  for (const char* name : {"\nuser ", "\ntags ", "\nprice ", "\nprice (buckets) ", "\nshop_x_hour ",
+                           "\nuser_x_price "}) {
+    EXPECT_NE(told.process.output.find(name), std::string::npos) << name << told.process.output;
+  }
 }
 
 TEST_F(Kinds, CrossAndBagLearnWhatTheirPartsCannot) {

@@ -160,7 +160,9 @@ TEST_F(PredictTest, TakesTextInItsOrderKeepsWhatIsRefusedAndLeavesNoCache) {
   ASSERT_EQ(last_.exit_code, 0) << last_.output;
   EXPECT_FALSE(Exists("cache"));
   EXPECT_THAT(last_.output, HasSubstr("1 rows were rejected and have none"));
-  EXPECT_THAT(Read(job_.run_folder() + "/rejected-rank-0.tsv"),
+  EXPECT_THAT(last_.output, HasSubstr(" % of ids unseen  "));
+  EXPECT_THAT(last_.output, HasSubstr("/out.csv.rejected-rank-*.tsv list them"));
+  EXPECT_THAT(Read(job_.dir().Join("out.csv.rejected-rank-0.tsv")),
               HasSubstr("rows.csv\t19\tprice\tprice \"cheap\" is not a number\n"));
   ASSERT_EQ(lines.size(), 301u);
   EXPECT_EQ(lines[18], R"("x17","cheap",,)");
@@ -184,13 +186,34 @@ TEST_F(PredictTest, SaysWhatIsWrong) {
   EXPECT_THAT(last_.output, HasSubstr("must end in .parquet or .csv"));
   Predict("test.parquet", {"--input", input});
   EXPECT_EQ(last_.exit_code, 2);
-  EXPECT_THAT(last_.output, HasSubstr("exists; choose another --output"));
+  EXPECT_THAT(last_.output, HasSubstr("test.parquet; choose another file"));
+  Predict("nowhere/a.csv", {"--input", input});
+  EXPECT_EQ(last_.exit_code, 2);
+  EXPECT_THAT(last_.output, HasSubstr("/nowhere; make it first"));
+  const std::string text = job_.dir().Write("new.csv", "id,user,item,hist,price\n1,2,3,,0.5\n");
+  for (const std::string& file : {input, text}) {  // in place, and before it is imported
+    Predict("a.csv", {"--input", file, "--columns", "usr"});
+    EXPECT_EQ(last_.exit_code, 3);
+    EXPECT_THAT(last_.output, HasSubstr("did you mean \"user\"?"));
+    EXPECT_EQ(last_.output.find("importing"), std::string::npos) << last_.output;
+  }
+  EXPECT_FALSE(Exists("cache"));
   Predict("a.csv", {"--input", job_.dir().Join("none.csv")}, 2);
   EXPECT_EQ(last_.exit_code, 4) << last_.output;
   EXPECT_THAT(last_.output, HasSubstr("none.csv: no such file"));
   Predict("a.csv", {"--input", job_.dir().Write("empty.csv", "user,item,hist,price\n")});
   EXPECT_EQ(last_.exit_code, 3);
   EXPECT_THAT(last_.output, HasSubstr("empty.csv: has no rows"));
+  WriteParquet(job_.dir().Join("text.parquet"),
+               {{"user", Values("string", R"(["7"])")},
+                {"item", Values("int64", "[3]")},
+                {"hist", Values("list<int64>", "[[1]]")},
+                {"price", Values("double", "[1]")}},
+               1);
+  Predict("a.csv", {"--input", job_.dir().Join("text.parquet")}, 2);
+  EXPECT_EQ(last_.exit_code, 3);
+  EXPECT_THAT(last_.output,
+              HasSubstr("column \"user\" holds strings, training read integers: the model"));
   Predict("a.csv", {"--input", input, "--checkpoint", job_.dir().Join("nowhere")});
   EXPECT_EQ(last_.exit_code, 4);
   EXPECT_THAT(last_.output, HasSubstr("no checkpoint to predict with"));

@@ -4,39 +4,60 @@
 
 #include <filesystem>
 
+#include "tests/support/fault_filesystem.h"
 #include "tests/support/temp_dir.h"
 
 namespace trestle {
 namespace {
 
-TEST(TemporaryCache, IsEmptyEachItsOwnAndGoneAfterwards) {
+TEST(TemporaryCache, IsEachItsOwnAndGoneAfterwards) {
   const TempDir dir("temporary_cache");
   FileSystem& fs = FileSystem::Local();
   const std::string folder = dir.Join("cache");
-  dir.Write("cache/temporary-1/part-00001/left.arrow", "by a command that was killed");
   {
     auto first = TemporaryCache::Make(fs, folder);
     ASSERT_TRUE(first.ok()) << first.status().ToString();
-    EXPECT_EQ((*first)->path(), folder + "/temporary-1");
-    EXPECT_FALSE(fs.Exists(folder + "/temporary-1/part-00001"));
-    dir.Write("cache/temporary-1/part-00001/new.arrow", "rows");
+    const std::string path = (*first)->path();
+    EXPECT_TRUE(path.starts_with(folder + "/temporary-")) << path;
+    std::filesystem::create_directory(path + "/part-00001");
     const auto second = TemporaryCache::Make(fs, folder);
     ASSERT_TRUE(second.ok()) << second.status().ToString();
-    EXPECT_EQ((*second)->path(), folder + "/temporary-2");
-    EXPECT_TRUE(fs.Exists(folder + "/temporary-1/part-00001/new.arrow"));
+    EXPECT_NE((*second)->path(), path);
+    EXPECT_TRUE(fs.Exists(path + "/part-00001"));
     *first = nullptr;
-    EXPECT_FALSE(fs.Exists(folder + "/temporary-1"));
-    EXPECT_TRUE(fs.Exists(folder + "/temporary-2"));
+    EXPECT_FALSE(fs.Exists(path));
+    EXPECT_TRUE(fs.Exists((*second)->path()));
   }
   EXPECT_FALSE(fs.Exists(folder));
 }
 
-TEST(TemporaryCache, LeavesTheConfigsOwnImports) {
+TEST(TemporaryCache, TakesAlongWhatKilledCommandsLeftAndNothingElse) {
   const TempDir dir("temporary_cache");
+  FileSystem& fs = FileSystem::Local();
   const std::string manifest = dir.Write("cache/MANIFEST.json", "{}");
-  { const auto cache = TemporaryCache::Make(FileSystem::Local(), dir.Join("cache")); }
-  EXPECT_TRUE(FileSystem::Local().Exists(manifest));
-  EXPECT_FALSE(FileSystem::Local().Exists(dir.Join("cache/temporary-1")));
+  const std::string users = dir.Write("cache/temporary-1/mine.csv", "a user's");
+  for (const char* killed : {"cache/temporary-host-71-1", "cache/temporary-host-72-2"}) {
+    dir.Write(std::string(killed) + "/part-00001/left.arrow", "rows");
+    dir.Write(std::string(killed) + "/trestle.owner", "");
+  }
+  { EXPECT_TRUE(TemporaryCache::Make(fs, dir.Join("cache")).ok()); }
+  EXPECT_TRUE(fs.Exists(manifest));
+  EXPECT_TRUE(fs.Exists(users));
+  EXPECT_EQ(fs.List(dir.Join("cache")).value(),
+            std::vector<std::string>({"MANIFEST.json", "temporary-1"}));
+}
+
+// As this one, which knows no locks.
+TEST(TemporaryCache, IsEachItsOwnWhereThereAreNoLocks) {
+  const TempDir dir("temporary_cache");
+  FaultFileSystem fs(FileSystem::Local(), {});
+  ASSERT_EQ(fs.TryLock(dir.Join("lock")).status().code(), StatusCode::kUnsupported);
+  auto first = TemporaryCache::Make(fs, dir.Join("cache"));
+  ASSERT_TRUE(first.ok()) << first.status().ToString();
+  const auto second = TemporaryCache::Make(fs, dir.Join("cache"));
+  ASSERT_TRUE(second.ok()) << second.status().ToString();
+  *first = nullptr;
+  EXPECT_TRUE(fs.Exists((*second)->path()));
 }
 
 }  // namespace

@@ -139,7 +139,7 @@ TEST(Importance, IsTheSameInAnyShapeAndIsOfEveryFeature) {
       TRESTLE_ASSIGN_OR_RETURN(auto importance, trainer.MeasureImportance(state.test, "test"));
       if (state.rank != 0 && kShapes[i].servers == 0) return {};
       evaluated = test.metrics.auc;
-      found[i] = std::move(importance);
+      found[i] = std::move(importance.value());
       return {};
     };
     for (const auto& rank : job.Run(kShapes[i]).ranks) {

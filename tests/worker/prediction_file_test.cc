@@ -89,7 +89,6 @@ TEST_F(PredictionFileTest, RanksByEcpmInTheRequestTheEarlierOfEqualOnesFirst) {
   EXPECT_THAT(csv, HasSubstr("\n0,0,0.5,250,3\n"));
   EXPECT_THAT(csv,
               HasSubstr(",2\n2,,,,\n3,0,0.5,,\n4,0,0.5,500,1\n5,0,0.5,500,2\n6,0,0.5,500,1\n"));
-  EXPECT_FALSE(FileSystem::Local().Exists(options_.path + ".rows"));
   options_.bid = "";  // then by prediction: row 1 is first, 0 and 6 are equal
   EXPECT_THAT(Csv(), HasSubstr("\n0,0,0.5,2\n1,1.0986123,0.75"));
 }
@@ -163,11 +162,42 @@ TEST_F(PredictionFileTest, WhatIsWrongIsSaid) {
   ASSERT_TRUE(file.ok()) << file.status().ToString();
   EXPECT_THAT((*file)->Append(rows).ToString(),
               HasSubstr("the prediction of row 3 of the input is not finite"));
-  EXPECT_THAT(CheckPredictionPath(FileSystem::Local(), "x.txt", false).ToString(),
-              HasSubstr("--output x.txt: must end in .parquet or .csv"));
-  EXPECT_THAT(CheckPredictionPath(FileSystem::Local(), dir_.Join("a.parquet"), false).ToString(),
-              HasSubstr("a.parquet: exists; choose another --output"));
-  EXPECT_TRUE(CheckPredictionPath(FileSystem::Local(), dir_.Join("a.parquet"), true).ok());
+}
+
+TEST_F(PredictionFileTest, TheOutputIsNoInputAndHasAFolder) {
+  const auto check = [&](const std::string& path, bool force) {
+    return CheckPredictionPath(FileSystem::Local(), path, force, {dir_.Join("a*")}).ToString();
+  };
+  EXPECT_THAT(check("x.txt", false), HasSubstr("--output x.txt: must end in .parquet or .csv"));
+  EXPECT_THAT(check(dir_.Join("b.parquet"), false),
+              HasSubstr("b.parquet: exists; choose another --output"));
+  EXPECT_EQ(check(dir_.Join("b.parquet"), true), Status().ToString());
+  EXPECT_EQ(check("new.csv", false), Status().ToString());
+  for (const std::string same : {"./a.parquet", "link.parquet"}) {
+    std::error_code there;
+    std::filesystem::create_symlink(dir_.Join("a.parquet"), dir_.Join("link.parquet"), there);
+    EXPECT_THAT(check(dir_.Join(same), true), HasSubstr("a.parquet; choose another file"));
+  }
+  EXPECT_THAT(check(dir_.Join("none/o.csv"), true), HasSubstr("/none; make it first"));
+}
+
+TEST_F(PredictionFileTest, RowsThatAreNotTheInputsAreRefused) {
+  options_.path = dir_.Join("out.csv");
+  for (const size_t rows : {6u, 8u}) {
+    PredictedRows some;
+    some.accepted.assign(rows, 0);
+    const Status status = Write(FileSystem::Local(), some);
+    EXPECT_EQ(status.code(), StatusCode::kInternal) << status.ToString();
+    EXPECT_FALSE(FileSystem::Local().Exists(options_.path));
+  }
+}
+
+// Files of the user's own stay, whatever their names.
+TEST_F(PredictionFileTest, RowsThatWaitForTheirRanksLeaveOtherFilesAlone) {
+  options_.request = "request";
+  const std::string rows = dir_.Write("out.csv.rows", "mine");
+  Csv();
+  EXPECT_EQ(FileSystem::Local().Read(rows).value(), "mine");
 }
 
 TEST_F(PredictionFileTest, CsvHoldsNoListsOfLists) {
@@ -199,12 +229,7 @@ TEST_F(PredictionFileTest, ADiskThatFailsAnywhereLeavesNothingBehind) {
       std::error_code ignored;
       std::filesystem::remove(options_.path, ignored);
       if (fs.calls() < call) break;
-      // With the predictions whole, only the removal of what they waited in can have failed.
-      if (status.ok()) {
-        EXPECT_TRUE(std::filesystem::remove(options_.path + ".rows", ignored)) << call;
-      } else {
-        EXPECT_THAT(status.ToString(), HasSubstr("injected failure"));
-      }
+      EXPECT_THAT(status.ToString(), HasSubstr("injected failure"));
       for (const auto& file : std::filesystem::directory_iterator(dir_.path())) {
         EXPECT_EQ(file.path().filename().string().size(), 9u) << file.path();  // a.parquet
       }

@@ -425,41 +425,70 @@ struct LookedAt {
   bool blocks = true;
 };
 
-// How the columns of ids were read in training; empty if nothing tells.
-ImportColumns TrainedColumns(const Schema& schema, const Data& data, FileSystem& fs) {
-  const auto manifest = ReadCacheManifest(fs, data.cache());
-  if (manifest.ok() && manifest->columns_size() > 0) return manifest->columns();
+bool IsCell(const Slot& slot) { return slot.time == WHOLE && slot.bucket < 0 && !slot.crossed(); }
+
+std::optional<Source> FirstTrainingFile(const Data& data) {
   InputProblems problems;
   const std::vector<std::string> files =
       FindInputFiles({data.train().begin(), data.train().end()}, &problems);
-  const auto settings = SettingsOf(schema, data);
-  if (files.empty() || !settings.ok()) return {};
-  const auto source = OpenSource(files.front(), data.text());
-  if (!source.ok() || !CheckColumns(settings->columns(), {*source}).ok()) return {};
-  const auto decided = DecideKinds(*settings, *source);
+  if (files.empty()) return {};
+  auto source = OpenSource(files.front(), data.text());
+  if (!source.ok()) return {};
+  return *std::move(source);
+}
+
+bool IsReadInPlace(const Source& source, const ImportSettings& settings) {
+  return source.kind == SourceKind::kBlocks && source.largest_block <= kMaxBlockRows &&
+         !NeedsImport(settings);
+}
+
+// How the import for training read the columns; empty if nothing tells.
+ImportColumns ImportedColumns(const ImportSettings& settings, const std::optional<Source>& first,
+                              const Data& data, FileSystem& fs) {
+  const auto manifest = ReadCacheManifest(fs, data.cache());
+  if (manifest.ok() && manifest->columns_size() > 0) return manifest->columns();
+  if (!first || !CheckColumns(settings.columns(), {*first}).ok()) return {};
+  const auto decided = DecideKinds(settings, *first);
   return decided.ok() ? *decided : ImportColumns();
+}
+
+IdType TypeIn(const ImportColumns& columns, const Slot& slot) {
+  const auto column = std::find_if(columns.begin(), columns.end(), [&](const auto& one) {
+    return one.name() == slot.column && one.stored_as().empty();
+  });
+  const CellKind kind = column == columns.end() ? ANY_ID : column->kind();
+  if (kind == INTEGER_ID || kind == INTEGER_IDS) return INTEGER;
+  return kind == STRING_ID || kind == STRING_IDS ? STRING : ANY;
+}
+
+// Per slot, as training read it: in place files have types of their own, whatever the config says.
+std::vector<IdType> TrainedTypes(const Schema& schema, const Data& data, FileSystem& fs) {
+  std::vector<IdType> types;
+  for (const Slot& slot : schema.slots) types.push_back(slot.type);
+  const auto settings = SettingsOf(schema, data);
+  if (!settings.ok()) return types;
+  const std::optional<Source> first = FirstTrainingFile(data);
+  if (first && IsReadInPlace(*first, *settings)) {
+    const auto own = IdTypesOf(schema, first->path);
+    return own.ok() ? *own : types;
+  }
+  const ImportColumns columns = ImportedColumns(*settings, first, data, fs);
+  for (size_t s = 0; s < types.size(); ++s) {
+    if (types[s] == ANY) types[s] = TypeIn(columns, schema.slots[s]);
+  }
+  return types;
 }
 
 }  // namespace
 
-bool WouldImport(const Schema& schema, const Data& data, const PrepareOptions& options) {
-  return !LookedAt(schema, data, options).blocks;
-}
-
 Schema WithTrainedTypes(const Schema& schema, const Data& data, FileSystem& fs,
                         std::vector<std::string>* unknown) {
-  const ImportColumns trained = TrainedColumns(schema, data, fs);
+  const std::vector<IdType> types = TrainedTypes(schema, data, fs);
   Schema typed = schema;
-  for (Slot& slot : typed.slots) {
-    const bool is_cell = slot.time == WHOLE && slot.bucket < 0 && !slot.crossed();
-    if (slot.type != ANY || !is_cell) continue;
-    const auto column = std::find_if(trained.begin(), trained.end(), [&](const auto& one) {
-      return one.name() == slot.column && one.stored_as().empty();
-    });
-    const CellKind kind = column == trained.end() ? ANY_ID : column->kind();
-    if (kind == INTEGER_ID || kind == INTEGER_IDS) slot.type = INTEGER;
-    if (kind == STRING_ID || kind == STRING_IDS) slot.type = STRING;
-    if (slot.type == ANY) unknown->push_back(slot.column);
+  for (size_t s = 0; s < types.size(); ++s) {
+    if (!IsCell(schema.slots[s])) continue;
+    typed.slots[s].type = types[s];
+    if (types[s] == ANY) unknown->push_back(schema.slots[s].column);
   }
   return typed;
 }
@@ -470,7 +499,10 @@ Result<PreparedInput> PrepareInput(const Schema& schema, const Data& data,
   if (!looked.blocks) {
     TRESTLE_RETURN_IF_ERROR(looked.settings.status());
     TRESTLE_RETURN_IF_ERROR(looked.problems.ToStatus());
-    return Preparer(*looked.settings, data, options, fs).Run(looked.sets);
+    if (!options.make_cache) return Preparer(*looked.settings, data, options, fs).Run(looked.sets);
+    Data elsewhere = data;
+    TRESTLE_ASSIGN_OR_RETURN(*elsewhere.mutable_cache(), options.make_cache());
+    return Preparer(*looked.settings, elsewhere, options, fs).Run(looked.sets);
   }
   PreparedInput input;  // whoever opens them tells what is wrong with them, and with their columns
   input.more_tests.resize(options.more_tests.size());

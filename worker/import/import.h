@@ -37,6 +37,9 @@ struct PrepareOptions {
   // rows keep their places, as Schema::refused then tells a Dataset.
   ImportColumns more;
   bool keep_refused = false;
+  // For predictions too: makes the folder that takes the place of data.cache, if there is something
+  // to import.
+  std::function<Result<std::string>()> make_cache;
   // A part begins: "importing 3 files, 1.2 GB, into data/cache/x".
   std::function<void(const std::string&)> say;
   std::function<void(const ImportProgress&)> progress;
@@ -50,11 +53,10 @@ struct PreparedInput {
   std::unique_ptr<FileLock> in_use;  // of the cache; null where there are no locks
 };
 
-// Whether PrepareInput would import; not where it would fail.
-bool WouldImport(const Schema& schema, const Data& data, const PrepareOptions& options);
-
-// The schema with the type of ids that leave it open, as the cache has them or, without one, as the
-// first file of data.train does; what neither tells stays open, and its columns are `unknown`.
+// The schema with the type of ids as training read them, so that the same ids get the same keys:
+// as the first file of data.train has them if it is read in place; else, where the config leaves it
+// open, as the cache or, without one, that file tells. What nothing tells stays open, and its
+// columns are `unknown`.
 Schema WithTrainedTypes(const Schema& schema, const Data& data, FileSystem& fs,
                         std::vector<std::string>* unknown);
 

@@ -26,6 +26,7 @@ class DelimitedReader final : public RowReader {
                    RowProblem* problem) override {
     if (const char* wrong = splitter_.Split(record, &fields_)) {
       problem->reason = wrong;
+      problem->quotes = true;
       return false;
     }
     if (fields_.size() != width_) {
@@ -39,9 +40,7 @@ class DelimitedReader final : public RowReader {
       UnitColumn* const out = &(*columns)[c];
       const bool added = IsMissing(cell) ? AppendMissing(column, out, &problem->reason)
                                          : AppendCell(column, cell, out, &problem->reason);
-      if (added) continue;
-      problem->column = column.name();
-      return false;
+      if (!added && Refuses(column, out, problem)) return false;
     }
     return true;
   }
@@ -66,6 +65,16 @@ bool RowReader::Append(std::string_view record, std::vector<UnitColumn>* columns
   if (AppendCells(record, columns, problem) && InStep(*columns, problem)) return true;
   for (UnitColumn& column : *columns) column.Truncate(rows);
   return false;
+}
+
+bool RowReader::Refuses(const ImportColumn& column, UnitColumn* out, RowProblem* problem) {
+  if (!column.stored_as().empty()) {
+    problem->reason.clear();
+    out->AddMissing();
+    return false;
+  }
+  problem->column = column.name();
+  return true;
 }
 
 bool RowReader::InStep(const std::vector<UnitColumn>& columns, RowProblem* problem) const {

@@ -21,18 +21,24 @@ using ImportColumns = google::protobuf::RepeatedPtrField<ImportColumn>;
 struct RowProblem {
   std::string column;
   std::string reason;
+  // Quotes are wrong: where values may hold line feeds, the record then holds lines of others, which
+  // are rows themselves.
+  bool quotes = false;
 };
 
 class RowReader {
  public:
   virtual ~RowReader() = default;
-  // False with a problem; the columns are then as they were.
+  // False with a problem; the columns are then as they were. A cell that cannot be read is missing
+  // in a column that only goes along (ImportColumn::stored_as), and refuses the row in others.
   bool Append(std::string_view record, std::vector<UnitColumn>* columns, RowProblem* problem);
 
  protected:
   explicit RowReader(const ImportColumns& columns) : columns_(columns) {}
   virtual bool AppendCells(std::string_view record, std::vector<UnitColumn>* columns,
                            RowProblem* problem) = 0;
+  // A cell of a column that could not be appended: whether the row is refused, with that problem.
+  static bool Refuses(const ImportColumn& column, UnitColumn* out, RowProblem* problem);
   const ImportColumns& columns_;
 
  private:

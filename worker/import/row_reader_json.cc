@@ -40,9 +40,7 @@ class JsonReader final : public RowReader {
       const bool added = member == object.end() || IsMissing(*member)
                              ? AppendMissing(columns_[c], out, &problem->reason)
                              : AppendValue(columns_[c], *member, out, &problem->reason);
-      if (added) continue;
-      problem->column = columns_[c].name();
-      return false;
+      if (!added && Refuses(columns_[c], out, problem)) return false;
     }
     return true;
   }
@@ -65,7 +63,7 @@ class JsonReader final : public RowReader {
                           std::string* reason) {
     const bool any =
         column.slice() || (!column.stored_as().empty() && column.kind() == STRING_ID);
-    if (any && !value.is_string()) {  // carried along as it is written
+    if (any && !value.is_string()) {  // as JSON: 1, 2.5, [1,2]
       return AppendCell(column, value.dump(-1, ' ', false, Json::error_handler_t::replace), out,
                         reason);
     }

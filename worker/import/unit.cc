@@ -40,6 +40,29 @@ ImportColumns StoredColumns(ImportColumns columns, bool keep_refused) {
   return columns;
 }
 
+// Their offsets have 32 bits, and reasons may be longer than their rows.
+Status CheckTexts(const std::vector<UnitColumn>& columns) {
+  for (const UnitColumn& column : columns) {
+    if (column.text.size() <= INT32_MAX) continue;
+    return {StatusCode::kInvalidData,
+            "too many bad rows in one place of the input to list them; is data.text right?"};
+  }
+  return {};
+}
+
+// Each row that is lost with a bad record, with the number of lines before it in the record. It is
+// one row, unless its quotes are wrong; no blank line is a row.
+template <class Visit>
+void ForEachRow(std::string_view record, const RowProblem& problem, const Visit& visit) {
+  if (!problem.quotes) return visit(0);
+  for (int64_t line = 0; !record.empty(); ++line) {
+    const size_t end = std::min(record.find('\n'), record.size());
+    const std::string_view text = record.substr(0, end);
+    if (!text.empty() && text != "\r") visit(line);
+    record.remove_prefix(std::min(end + 1, record.size()));
+  }
+}
+
 }  // namespace
 
 Unit::Unit(const std::vector<Source>& sources, const TextFiles& text, const ImportColumns& columns,
@@ -50,56 +73,62 @@ Unit::Unit(const std::vector<Source>& sources, const TextFiles& text, const Impo
       keep_refused_(keep_refused),
       stored_(StoredColumns(columns, keep_refused)),
       readers_(sources.size()),
+      along_readers_(sources.size()),
       columns_(EmptyColumns(stored_)) {
+  for (int c = 0; c < columns.size(); ++c) {
+    if (columns[c].stored_as().empty()) continue;
+    *go_along_.Add() = columns[c];
+    along_.push_back(static_cast<size_t>(c));
+  }
   result_.accepted.resize(sources.size());
   result_.rejected.resize(sources.size());
 }
 
-RowReader& Unit::ReaderOf(size_t source) {
-  if (!readers_[source]) readers_[source] = MakeRowReader(sources_[source], text_, names_);
-  return *readers_[source];
+RowReader& Unit::ReaderOf(size_t source, const ImportColumns& columns, Readers* readers) {
+  auto& reader = (*readers)[source];
+  if (!reader) reader = MakeRowReader(sources_[source], text_, columns);
+  return *reader;
 }
 
 void Unit::Add(size_t source, int64_t line, std::string_view record) {
   RowProblem problem;
-  if (ReaderOf(source).Append(record, &columns_, &problem)) {
+  if (ReaderOf(source, names_, &readers_).Append(record, &columns_, &problem)) {
     ++result_.accepted[source];
     if (keep_refused_) columns_.back().AddMissing();
-    return;
+  } else if (keep_refused_) {
+    Keep(source, line, record, problem);
+  } else {
+    Refuse(source, line, record, std::move(problem));
   }
-  if (keep_refused_) return Keep(source, line, record, problem);
-  // A quote that is not closed takes good lines along: each of them is a row that is lost.
-  result_.rejected[source] += 1 + std::count(record.begin(), record.end(), '\n');
+}
+
+void Unit::Refuse(size_t source, int64_t line, std::string_view record, RowProblem problem) {
+  ForEachRow(record, problem, [&](int64_t) { ++result_.rejected[source]; });
   result_.rejects.push_back({source, line, std::move(problem)});
   if (result_.rejects.size() >= 2 * kMostRejects) KeepFirst(&result_.rejects, kMostRejects);
 }
 
-// By itself, so that a bad cell does not take others along.
-void Unit::KeepCell(size_t source, std::string_view record, const ImportColumn& column,
-                    UnitColumn* out) {
-  if (!column.stored_as().empty()) {
-    ImportColumns alone;
-    *alone.Add() = column;
-    std::vector<UnitColumn> cells(1);
-    std::swap(cells.front(), *out);
-    RowProblem ignored;  // the row's own is kept
-    const bool good =
-        MakeRowReader(sources_[source], text_, alone)->Append(record, &cells, &ignored);
-    std::swap(cells.front(), *out);
-    if (good) return;
-  }
-  out->AddMissing();
+void Unit::Keep(size_t source, int64_t line, std::string_view record, const RowProblem& problem) {
+  const std::string behind = "\t" + problem.column + "\t" + problem.reason;
+  ForEachRow(record, problem, [&](int64_t lines_before) {
+    ++result_.accepted[source];
+    // Which cells of a record with wrong quotes belong to which of its lines, nobody knows.
+    KeepCells(source, problem.quotes ? std::string_view() : record);
+    columns_.back().AddText(sources_[source].path + "\t" + std::to_string(line + lines_before) +
+                            behind);
+  });
 }
 
-void Unit::Keep(size_t source, int64_t line, std::string_view record, const RowProblem& problem) {
-  const auto rows = 1 + std::count(record.begin(), record.end(), '\n');  // as in Add
-  result_.accepted[source] += rows;
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int c = 0; c < names_.size(); ++c) {
-      KeepCell(source, record, names_[c], &columns_[static_cast<size_t>(c)]);
-    }
-    columns_.back().AddText(sources_[source].path + "\t" + std::to_string(line + row) + "\t" +
-                            problem.column + "\t" + problem.reason);
+void Unit::KeepCells(size_t source, std::string_view record) {
+  std::vector<UnitColumn> cells(along_.size());
+  for (size_t i = 0; i < along_.size(); ++i) std::swap(cells[i], columns_[along_[i]]);
+  RowProblem ignored;  // the row's own is kept
+  const bool there = !record.empty() && !cells.empty() &&
+                     ReaderOf(source, go_along_, &along_readers_).Append(record, &cells, &ignored);
+  for (size_t i = 0; i < along_.size(); ++i) std::swap(cells[i], columns_[along_[i]]);
+  for (size_t c = 0; c < columns_.size() - 1; ++c) {
+    const bool has_it = there && std::binary_search(along_.begin(), along_.end(), c);
+    if (!has_it) columns_[c].AddMissing();
   }
 }
 
@@ -109,6 +138,7 @@ Result<UnitResult> Unit::Finish(FileSystem& fs, const std::string& path) {
     result_.missing.push_back(column.missing);
   }
   KeepFirst(&result_.rejects, kMostRejects);
+  TRESTLE_RETURN_IF_ERROR(CheckTexts(columns_));
   if (rows() > 0) {
     TRESTLE_ASSIGN_OR_RETURN(result_.file, WriteUnitFile(fs, path, stored_, &columns_));
   }

@@ -42,7 +42,7 @@ inline constexpr char kRefused[] = "trestle.refused";
 class Unit {
  public:
   // With `keep_refused` a bad row is a row too: its cells are missing, but for those of columns
-  // that are stored under another name, where they can be read; and one more column, kRefused, has
+  // that only go along (RowReader), where the record has them; and one more column, kRefused, has
   // its line of the reject file, and is null for other rows.
   Unit(const std::vector<Source>& sources, const TextFiles& text, const ImportColumns& columns,
        bool keep_refused);
@@ -53,17 +53,21 @@ class Unit {
   Result<UnitResult> Finish(FileSystem& fs, const std::string& path);
 
  private:
-  RowReader& ReaderOf(size_t source);
+  using Readers = std::vector<std::unique_ptr<RowReader>>;  // of each source, made when needed
+  RowReader& ReaderOf(size_t source, const ImportColumns& columns, Readers* readers);
+  void Refuse(size_t source, int64_t line, std::string_view record, RowProblem problem);
   void Keep(size_t source, int64_t line, std::string_view record, const RowProblem& problem);
-  void KeepCell(size_t source, std::string_view record, const ImportColumn& column,
-                UnitColumn* out);
+  // Appends a row of what goes along with the record, and of nothing else.
+  void KeepCells(size_t source, std::string_view record);
 
   const std::vector<Source>& sources_;
   const TextFiles& text_;
   const ImportColumns& names_;
   const bool keep_refused_;
-  ImportColumns stored_;                             // as names_, and kRefused
-  std::vector<std::unique_ptr<RowReader>> readers_;  // of each source, made when it is needed
+  ImportColumns stored_;       // as names_, and kRefused
+  ImportColumns go_along_;     // of names_, those that only do
+  std::vector<size_t> along_;  // where they are in names_
+  Readers readers_, along_readers_;
   std::vector<UnitColumn> columns_;
   UnitResult result_;
 };
