@@ -170,7 +170,8 @@ TEST_F(PredictTest, SaysWhatIsWrong) {
   EXPECT_THAT(last_.output, HasSubstr("empty.csv: has no rows"));
   Predict("a.csv", {"--input", input, "--checkpoint", job_.dir().Join("nowhere")});
   EXPECT_EQ(last_.exit_code, 4);
-  EXPECT_THAT(last_.output, HasSubstr("no checkpoint to predict with"));
+  EXPECT_THAT(last_.output,
+              HasSubstr("no checkpoint to predict with (`trestle train` writes them)"));
   EXPECT_FALSE(Exists("a.csv"));
 }
 

@@ -144,7 +144,8 @@ TEST_F(PredictionFileTest, WhatIsWrongIsSaid) {
               HasSubstr("--columns user: the output would have two columns of this name"));
   options_.columns = {{"row", ""}};
   options_.bid = "user";
-  EXPECT_THAT(refused(StatusCode::kInvalidConfig), HasSubstr("--bid user: the column is string"));
+  EXPECT_THAT(refused(StatusCode::kInvalidConfig),
+              HasSubstr("--bid user: the column is string; a numeric feature must be an integer"));
   options_.bid = "";
   options_.request = "bid";
   EXPECT_THAT(refused(StatusCode::kInvalidConfig),
@@ -164,9 +165,11 @@ TEST_F(PredictionFileTest, WhatIsWrongIsSaid) {
   EXPECT_THAT((*file)->Append(rows).ToString(),
               HasSubstr("the prediction of row 3 of the input is not finite"));
   EXPECT_THAT(CheckPredictionPath(FileSystem::Local(), "x.txt", false).ToString(),
-              HasSubstr("--output x.txt: must end in .parquet or .csv"));
+              HasSubstr("--output x.txt: must end in .parquet or .csv, which says what is "
+                        "written"));
   EXPECT_THAT(CheckPredictionPath(FileSystem::Local(), dir_.Join("a.parquet"), false).ToString(),
-              HasSubstr("a.parquet: exists; choose another --output"));
+              HasSubstr("a.parquet: exists; choose another --output, or overwrite it with "
+                        "--force"));
   EXPECT_TRUE(CheckPredictionPath(FileSystem::Local(), dir_.Join("a.parquet"), true).ok());
 }
 
