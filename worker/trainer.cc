@@ -7,8 +7,6 @@
 namespace trestle {
 namespace {
 
-// The lowest worker has the last column of slices to sort.
-
 int64_t CountPositives(const std::vector<LaneRows>& lanes) {
   int64_t count = 0;
   for (const LaneRows& lane : lanes) {

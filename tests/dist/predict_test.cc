@@ -216,7 +216,8 @@ TEST_F(PredictTest, SaysWhatIsWrong) {
               HasSubstr("column \"user\" holds strings, training read integers: the model"));
   Predict("a.csv", {"--input", input, "--checkpoint", job_.dir().Join("nowhere")});
   EXPECT_EQ(last_.exit_code, 4);
-  EXPECT_THAT(last_.output, HasSubstr("no checkpoint to predict with"));
+  EXPECT_THAT(last_.output,
+              HasSubstr("no checkpoint to predict with (`trestle train` writes them)"));
   EXPECT_FALSE(Exists("a.csv"));
 }
 

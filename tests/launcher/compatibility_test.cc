@@ -292,6 +292,8 @@ TEST_F(Compatibility, EvaluationNeedsTheSameModelAlone) {
                           "model.din.mlp.units=9", "tables[item].dim=3"}) {
     EXPECT_EQ(check(kConfig, {set}).code(), StatusCode::kInvalidConfig) << set;
   }
+  EXPECT_THAT(check(kConfig, {"data.negative_keep=0.5"}).ToString(),
+              HasSubstr("the model was trained with another data.negative_keep"));
 }
 
 class InputFiles : public testing::Test {

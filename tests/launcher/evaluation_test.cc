@@ -41,11 +41,15 @@ TEST(EvaluationConfig, MistakesAreNamedWithTheirPlace) {
   EXPECT_THAT(ErrorsOf("eval { slices: [\"a\", \"a\"] }"),
               HasSubstr("eval.slices[1]: \"a\" is there already"));
   EXPECT_THAT(ErrorsOf("eval { slices: \"\" }"), HasSubstr("a column has an empty name"));
-  EXPECT_THAT(ErrorsOf("eval { monitor: GAUC }"), HasSubstr("GAUC needs data.group"));
+  EXPECT_THAT(ErrorsOf("eval { monitor: GAUC }"),
+              HasSubstr("eval.monitor: GAUC needs data.group, the column of the groups"));
   EXPECT_THAT(ErrorsOf("train { patience: 0 }"), HasSubstr("allowed: at least 1"));
 }
 
 TEST(EvaluationConfig, WhatNeedsEvaluationsNeedsFilesToEvaluate) {
+  EXPECT_THAT(ErrorsOf("train { patience: 2 }", ""),
+              HasSubstr("train.patience: there is nothing to evaluate; name files in data.test or "
+                        "eval.set, or set data.holdout"));
   for (const char* field : {"eval_every_steps: 5", "patience: 2", "keep_best: true"}) {
     const std::string train = std::string("train { ") + field + " }";
     EXPECT_THAT(ErrorsOf(train, ""), HasSubstr("there is nothing to evaluate; name files in"));
