@@ -169,9 +169,12 @@ TEST_F(PredictionFileTest, TheOutputIsNoInputAndHasAFolder) {
   const auto check = [&](const std::string& path, bool force) {
     return CheckPredictionPath(FileSystem::Local(), path, force, {dir_.Join("a*")}).ToString();
   };
-  EXPECT_THAT(check("x.txt", false), HasSubstr("--output x.txt: must end in .parquet or .csv, which says what is written"));
-  EXPECT_THAT(check(dir_.Join("b.parquet"), false),
-              HasSubstr("b.parquet: exists; choose another --output, or overwrite it with --force"));
+  EXPECT_THAT(
+      check("x.txt", false),
+      HasSubstr("--output x.txt: must end in .parquet or .csv, which says what is written"));
+  EXPECT_THAT(
+      check(dir_.Join("b.parquet"), false),
+      HasSubstr("b.parquet: exists; choose another --output, or overwrite it with --force"));
   EXPECT_EQ(check(dir_.Join("b.parquet"), true), Status().ToString());
   EXPECT_EQ(check("new.csv", false), Status().ToString());
   for (const std::string same : {"./a.parquet", "link.parquet"}) {
