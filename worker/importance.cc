@@ -58,7 +58,7 @@ std::vector<FeatureColumns> FeaturesOf(const Schema& schema) {
       features.back().name += "+" + schema.slots[s].column;
       features.back().slots.push_back(s);
     } else {
-      features.push_back({schema.slots[s].column, {s}});
+      features.push_back({schema.slots[s].column, {s}, std::nullopt});
     }
   }
   for (size_t i = 0; i < schema.numeric.size(); ++i) {
