@@ -27,6 +27,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 std::string Packed(arrow::Compression::type kind, const std::string& text) {
   const auto codec = arrow::util::Codec::Create(kind).ValueOrDie();
