@@ -43,10 +43,12 @@ TEST(DuckDb, OneThatWasKilledIsNamedWithItsSignal) {
 // A copy of the program has no .venv beside it.
 TEST(DuckDb, OneThatIsNotInstalledIsNamedWithItsCure) {
   const TempDir dir, raw;
-  for (const char* file :
-       {"raw_sample.csv", "ad_feature.csv", "user_profile.csv", "behavior_log.csv"}) {
-    raw.Write(file, "");
-  }
+  raw.Write("raw_sample.csv", "user,time_stamp,adgroup_id,pid,nonclk,clk\n");
+  raw.Write("ad_feature.csv", "adgroup_id,cate_id,campaign_id,customer,brand,price\n");
+  raw.Write("user_profile.csv",
+            "userid,cms_segid,cms_group_id,final_gender_code,age_level,pvalue_level,"
+            "shopping_level,occupation,new_user_class_level\n");
+  raw.Write("behavior_log.csv", "user,time_stamp,btag,cate,brand\n");
   const std::string trestle = dir.Join("trestle");
   std::filesystem::copy_file(std::string(TRESTLE_BINARY_DIR) + "/bin/trestle", trestle);
   const ProcessResult result = RunCommand(

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <utility>
 
 #include "base/filesystem.h"
+#include "tests/support/passing_filesystem.h"
 #include "tests/worker/import_fixture.h"
 #include "worker/import/cache.h"
 
@@ -14,20 +16,26 @@ namespace {
 
 using ::testing::HasSubstr;
 
+// Where another process has every lock.
+class LockedFileSystem final : public PassingFileSystem {
+ public:
+  using PassingFileSystem::PassingFileSystem;
+  Result<std::unique_ptr<FileLock>> TryLock(const std::string&) override {
+    return std::unique_ptr<FileLock>();
+  }
+};
+
 TEST(ImportCache, OneThatIsNotLetGoInADayIsAnError) {
-  const TempDir dir;
-  FileSystem& fs = FileSystem::Local();
-  const auto first = LockCache(fs, dir.path(), {});
-  ASSERT_TRUE(first.ok()) << first.status().ToString();
+  LockedFileSystem fs(FileSystem::Local());
   std::chrono::milliseconds slept{0};
   int said = 0;
   const auto second = LockCache(
-      fs, dir.path(), [&](const std::string&) { ++said; },
+      fs, "data/cache/x", [&](const std::string&) { ++said; },
       [&](std::chrono::milliseconds time) { slept += time; });
   EXPECT_EQ(second.status().code(), StatusCode::kDeadlineExceeded);
   EXPECT_EQ(second.status().ToString(),
-            "another import into " + dir.path() +
-                " has not ended in a day; end it, or set another data.cache");
+            "another import into data/cache/x has not ended in a day; end it, or set another "
+            "data.cache");
   EXPECT_GE(slept, std::chrono::hours(24));
   EXPECT_EQ(said, 1) << "that it waits";
 }
@@ -38,7 +46,9 @@ TEST_F(ImportTest, AFileThatIsWrittenToMeanwhileIsRefused) {
   PrepareOptions options;
   options.threads = 1;
   options.memory_bytes = int64_t{256} << 20;
+  bool written = false;
   options.progress = [&](const ImportProgress&) {
+    if (std::exchange(written, true)) return;
     std::ofstream(path, std::ios::app) << NumberedCsv(1).substr(NumberedCsv(0).size());
   };
   const auto input = PrepareInput(schema_, data_, options, FileSystem::Local());
