@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "backend/config_check.h"
 #include "backend/ops_internal.h"
@@ -40,7 +41,10 @@ Term LogTerm(T logit, double label) {
           static_cast<double>(p - static_cast<T>(label))};
 }
 
+// NaN where the logit is none, which is a bad step: some of its parts would come out as 0.
 Term FocalTerm(const LossRule& rule, double z, bool click) {
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  if (!std::isfinite(z)) return {kNaN, kNaN};
   const double u = click ? z : -z;
   const double tail = std::exp(-std::abs(u));
   const double larger = 1.0 / (1.0 + tail), smaller = tail / (1.0 + tail);

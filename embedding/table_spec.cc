@@ -183,6 +183,12 @@ Result<TableSpec> MakeTableSpec(const Table& table, uint64_t run_seed) {
   spec.optimizer = table.optimizer();
   if (table.has_unseen()) spec.unseen = table.unseen();
 
+  // Any other start is evidence of more than l1: a touch would keep it.
+  const bool sparse = spec.optimizer.ftrl().l1() > 0;
+  if (sparse && spec.initializer.kind_case() == Initializer::KIND_NOT_SET) {
+    spec.initializer.mutable_constant();
+  }
+
   FieldCheck check(prefix);
   check.AtLeast("dim", spec.dim, 1);
   check.AtMost("dim", spec.dim, kMaxDim);

@@ -34,8 +34,8 @@ bool IsBatch(const Difference& difference) {
   return StartsWithAny(difference.path, {"batch", "data.order"});
 }
 
-// A cosine without steps of its own ends with the epochs.
-bool EpochsEndSchedule(const Config& config) {
+// A cosine without steps of its own ends with the epochs, or with `train.max_steps`.
+bool TrainingEndsSchedule(const Config& config) {
   const LrSchedule& schedule = config.optimizer().schedule();
   return schedule.has_cosine() && !schedule.cosine().has_steps();
 }
@@ -53,7 +53,8 @@ bool IsNewFeature(const Difference& difference) {
 
 Change Classify(const Difference& difference, const Config& now) {
   const std::string_view path = difference.path;
-  if (path == "train.epochs" && EpochsEndSchedule(now)) return Change::kRecorded;
+  const bool ends_training = path == "train.epochs" || path == "train.max_steps";
+  if (ends_training && TrainingEndsSchedule(now)) return Change::kRecorded;
   if (StartsWithAny(path, {"checkpoint", "cluster", "train.epochs", "train.log_every_s",
                            "train.on_bad_step", "data.train", "data.test", "data.max_bad_rows",
                            "data.cache", "data.text", "data.holdout", "train.eval_every_steps",
@@ -62,7 +63,10 @@ Change Classify(const Difference& difference, const Config& now) {
   }
   if (IsBatch(difference)) return Change::kDivergence;
   // They leave nothing behind but weights.
-  if (StartsWithAny(path, {"optimizer.schedule", "loss"})) return Change::kRecorded;
+  if (StartsWithAny(path, {"optimizer.schedule", "loss", "data.weight", "data.max_weight",
+                           "data.positive_weight"})) {
+    return Change::kRecorded;
+  }
   // A number of an optimizer; another kind of optimizer is a message.
   if (path.starts_with("optimizer")) {
     const bool message = difference.what.find('{') != std::string::npos;

@@ -7,11 +7,33 @@
 
 #include "launcher/checkpoint/text.h"
 #include "launcher/format.h"
+#include "ps/checkpoint/checkpoint_folder.h"
 
 namespace trestle {
 namespace {
 
 std::string Number(double x) { return std::isnan(x) ? "-" : Format("%.4f", x); }
+
+// In a line of a table: without control characters, and cut where it is long.
+std::string ShownValue(const std::string& value) {
+  constexpr size_t kShownBytes = 40;
+  size_t end = std::min(value.size(), kShownBytes);
+  const auto continues = [&](size_t at) {
+    return at < value.size() && (static_cast<unsigned char>(value[at]) & 0xC0) == 0x80;
+  };
+  while (end > 0 && continues(end)) --end;  // between two characters of UTF-8
+  std::string shown;
+  for (const char c : value.substr(0, end)) {
+    if (c == '\n') {
+      shown += "\\n";
+    } else if (static_cast<unsigned char>(c) < ' ' || c == 127) {
+      shown += Format("\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    } else {
+      shown += c;
+    }
+  }
+  return end < value.size() ? shown + "..." : shown;
+}
 
 std::vector<std::string> Lines(const std::string& text) {
   std::vector<std::string> lines;
@@ -47,8 +69,8 @@ RunLog::Fields MetricFields(const Evaluation& evaluation) {
 std::vector<std::string> SliceLines(const std::string& set, const SlicedColumn& column) {
   const std::string head = set + " by " + column.column;
   if (column.too_many) {
-    return {head + ": more than " + CountText(static_cast<int64_t>(kMaxSliceValues)) +
-            " values, too many for slices"};
+    return {head + ": not sliced: more than " + CountText(static_cast<int64_t>(kMaxSliceValues)) +
+            " values, or one above " + CountText(static_cast<int64_t>(kMaxSliceText)) + " bytes"};
   }
   TextTable table("lrrrrr", {head, "rows", "positives", "auc", "log loss", "predicted/observed"});
   const size_t shown = std::min(column.slices.size(), kShownSlices);
@@ -56,7 +78,7 @@ std::vector<std::string> SliceLines(const std::string& set, const SlicedColumn& 
   for (size_t i = 0; i < column.slices.size(); ++i) {
     const Slice& s = column.slices[i];
     if (i < shown) {
-      table.Add({s.value, CountText(s.rows), CountText(s.positives), Number(s.auc),
+      table.Add({ShownValue(s.value), CountText(s.rows), CountText(s.positives), Number(s.auc),
                  Number(s.log_loss), Number(s.pcoc)});
     } else {
       ++values;
@@ -67,9 +89,10 @@ std::vector<std::string> SliceLines(const std::string& set, const SlicedColumn& 
   table.Print(text, "  ");
   std::vector<std::string> lines = Lines(text.str());
   if (values == 0) return lines;
+  const std::string logged =
+      column.other_values > 0 ? "the first " + CountText(static_cast<int64_t>(kMaxSlices)) : "all";
   lines.push_back("  and " + CountText(values, "more value") + ", " + CountText(rows, "row") +
-                  " of them; metrics.jsonl has the first " +
-                  CountText(static_cast<int64_t>(kMaxSlices)) + " values");
+                  " of them; metrics.jsonl has " + logged + " values");
   return lines;
 }
 
@@ -106,6 +129,13 @@ std::string BestText(const EvaluationRecord& record) {
                 record.metric().c_str(), record.best_value(),
                 static_cast<long>(record.since_best()),
                 record.since_best() == 1 ? "evaluation" : "evaluations");
+}
+
+std::string BestSavedText(const EvaluationRecord& record) {
+  CheckpointName name;
+  if (!CheckpointName::Parse(record.checkpoint(), &name)) return "";
+  const bool saved = name.step == record.best_step();
+  return (saved ? ": " : ", not saved; the best saved is ") + record.checkpoint();
 }
 
 }  // namespace trestle

@@ -32,5 +32,8 @@ Status CheckMonitored(Eval::Metric metric, const std::string& set, int64_t rows)
 
 // "step 40, AUC of test 0.7123 (2 evaluations since)"
 std::string BestText(const EvaluationRecord& record);
+// Behind it: ": step-00000040.1", or that another was saved instead; empty if none was. Since the
+// best one's checkpoint may have failed.
+std::string BestSavedText(const EvaluationRecord& record);
 
 }  // namespace trestle

@@ -116,12 +116,19 @@ bool Job::AtLastStep() const {
 
 Status Job::TrainEpochs(Trainer& trainer) {
   const int64_t epochs = loaded_.config.train().epochs();
-  // An epoch that was begun is ended here: its evaluation may be missing.
-  ended_ = stopping_->exhausted() || (AtLastStep() && cursor_.epoch_step() == 0);
+  const int64_t every = loaded_.config.train().eval_every_steps();
+  // An epoch that was begun is ended here, unless it was: its evaluation may be missing.
+  const bool begun = cursor_.epoch_step() > 0 && !(resumed_ && resumed_->finished());
+  ended_ = stopping_->exhausted() || (AtLastStep() && !begun);
   for (int64_t epoch = cursor_.epoch(); epoch < epochs && !stopped_ && !ended_; ++epoch) {
     TRESTLE_ASSIGN_OR_RETURN(const PassResult pass, TrainEpoch(trainer, epoch));
-    if (!stopped_) TRESTLE_RETURN_IF_ERROR(EvaluateTraining(trainer, !pass.out_of_time));
+    // Where max_steps or max_minutes end it the run that has more would not evaluate.
+    const bool counts = pass.complete || (every > 0 && cursor_.step() % every == 0);
+    if (!stopped_) TRESTLE_RETURN_IF_ERROR(EvaluateTraining(trainer, counts));
     if (!stopped_ && pass.complete) BeginEpoch(epoch + 1);
+  }
+  if (!stopped_ && AtLastStep() && cursor_.epoch() < epochs) {
+    progress_->Say("train.max_steps are done");
   }
   finished_ = !stopped_;
   return trainer.CompareReplicas();
@@ -178,7 +185,6 @@ Result<PassResult> Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
                         pass.ledger.read, pass.ledger.rejected, left_out.c_str(), train_->rows(),
                         Hex(pass.ledger.hash).c_str(),
                         pass.complete ? ": closed" : " (stopped early)"));
-  if (!pass.complete && AtLastStep()) progress_->Say("train.max_steps are done");
   if (pass.out_of_time) progress_->Say("train.max_minutes are over; --resume latest goes on");
   RunLog::Fields fields = {{"segment", cursor_.segment()},
                            {"epoch", epoch + 1},
@@ -273,20 +279,19 @@ Status Job::ShareOutcome() {
     facts[0] = cursor_.step();
     facts[1] = stopped_ ? 1 : 0;
     facts[2] = finished_ ? 1 : 0;
-    facts[3] = evaluations_.step();
+    facts[3] = counted_ ? 1 : 0;
   }
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kControl, "the outcome"}, facts));
   cursor_.set_step(facts[0]);
   stopped_ = facts[1] != 0;
   finished_ = facts[2] != 0;
-  evaluations_.set_step(facts[3]);
+  counted_ = facts[3] != 0;
   return {};
 }
 
 Result<CheckpointReport> Job::LastCheckpoint() {
   const bool nothing_new = resumed_ && resumed_->finished() == finished_ &&
-                           resumed_->cursor().step() == cursor_.step() &&
-                           resumed_->evaluations().step() == evaluations_.step();
+                           resumed_->cursor().step() == cursor_.step() && !counted_;
   if (nothing_new) {
     progress_->Say(stopped_
                        ? "no step was trained after " + resumed_->name()
@@ -327,12 +332,18 @@ Status Job::Finish() {
 }
 
 Result<std::string> Job::FindModel(const std::string& checkpoint, const std::string& purpose) {
-  const auto found = FindCheckpoint(fs_, CheckpointArgument(checkpoint, checkpoints()));
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(
-      comm_, kSetUp,
-      found.status().Wrap("no checkpoint to " + purpose + " (`trestle train` writes them)")));
-  // A run that goes on meanwhile writes new ones: the first rank's choice is everybody's.
-  TRESTLE_ASSIGN_OR_RETURN(const auto paths, comm_.AllGather(kSetUp, *found));
+  // A run that goes on meanwhile writes new ones, so one rank looks for all.
+  std::string path;
+  Status looked;
+  if (comm_.rank() == Rank{0}) {
+    const auto found = FindCheckpoint(fs_, CheckpointArgument(checkpoint, checkpoints()));
+    looked = found.status();
+    if (found.ok()) path = *found;
+  }
+  TRESTLE_RETURN_IF_ERROR(
+      AgreeOnStatus(comm_, kSetUp,
+                    looked.Wrap("no checkpoint to " + purpose + " (`trestle train` writes them)")));
+  TRESTLE_ASSIGN_OR_RETURN(const auto paths, comm_.AllGather(kSetUp, path));
   return paths.front();
 }
 
@@ -370,7 +381,10 @@ Status Job::Evaluate(const std::string& checkpoint, bool importance) {
   Status possible;
   if (!HasSets() || (importance && !HasTest())) {
     possible = {StatusCode::kInvalidConfig,
-                loaded_.path + ": data.test names no files to evaluate"};
+                loaded_.path + (importance ? ": data.test names no files to evaluate, nor is there "
+                                             "a data.holdout"
+                                           : ": there is nothing to evaluate; name files in "
+                                             "data.test or eval.set, or set data.holdout")};
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, possible));
   TRESTLE_ASSIGN_OR_RETURN(const std::string path, FindModel(checkpoint, "evaluate"));

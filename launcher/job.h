@@ -148,6 +148,7 @@ class Job {
   std::vector<NamedSet> Sets() const;  // to evaluate; none on dedicated servers
   bool HasSets() const;                // whether the config names any
   bool HasTest() const;                // whether it has test rows: data.test, or some held out
+  EvaluationRecord NewRecord() const;
   void ResumeEvaluations();
   // Evaluates all sets.
   Status EvaluateSets(Trainer& trainer);
@@ -199,7 +200,10 @@ class Job {
   std::vector<std::string> divergences_;
   std::vector<LedgerEntry> ledger_;
   int64_t failed_checkpoints_ = 0;
-  EvaluationRecord evaluations_;  // so far; its checkpoint is the writer's
+  // So far, of the resumed run's metric and files until the first that counts; its checkpoint is
+  // the writer's.
+  EvaluationRecord evaluations_;
+  bool counted_ = false;  // an evaluation of this start did
   std::optional<EarlyStopping> stopping_;
   double monitored_ = 0;  // of the newest evaluation
   Clock::Duration training_since_{};

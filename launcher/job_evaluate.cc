@@ -24,44 +24,53 @@ bool Job::HasTest() const {
 
 bool Job::HasSets() const { return HasTest() || loaded_.config.eval().set_size() > 0; }
 
-// Where the checkpoint's evaluations were of another metric or of other files, they begin anew.
-void Job::ResumeEvaluations() {
-  const Eval& eval = loaded_.config.eval();
-  if (const auto sets = Sets(); !sets.empty()) {
-    const std::string metric = MonitoredName(eval.monitor(), sets.front().name);
-    const uint64_t files = sets.front().data->Fingerprint();
-    const bool same = evaluations_.metric() == metric && evaluations_.files() == files;
-    if (evaluations_.step() > 0 && !same) {
-      progress_->Say("note: the best evaluation is sought anew: it was by " +
-                     evaluations_.metric() + ", and is by " + metric +
-                     (evaluations_.metric() == metric ? " of other files" : ""));
-    }
-    if (!same) evaluations_.Clear();
-    evaluations_.set_metric(metric);
-    evaluations_.set_files(files);
-  }
-  stopping_ = EarlyStopping(eval.monitor() != Eval::LOG_LOSS, loaded_.config.train().patience(),
-                            {evaluations_.step(), evaluations_.best_step(),
-                             evaluations_.best_value(), evaluations_.since_best()});
+// What evaluations are judged by; workers'.
+EvaluationRecord Job::NewRecord() const {
+  EvaluationRecord record;
+  const auto sets = Sets();
+  if (sets.empty()) return record;
+  record.set_metric(MonitoredName(loaded_.config.eval().monitor(), sets.front().name));
+  record.set_files(sets.front().data->Fingerprint());
+  return record;
 }
 
+// Where the checkpoint's evaluations were of another metric or of other files, they begin anew:
+// with the first that counts, for a run that is done already does not forget its best one.
+void Job::ResumeEvaluations() {
+  const EvaluationRecord record = NewRecord();
+  const bool same =
+      record.metric() == evaluations_.metric() && record.files() == evaluations_.files();
+  if (worker_ >= 0 && HasSets() && evaluations_.step() > 0 && !same) {
+    progress_->Say("note: the best evaluation is sought anew: it was by " + evaluations_.metric() +
+                   ", and is by " + record.metric() +
+                   (evaluations_.metric() == record.metric() ? " of other files" : ""));
+  }
+  const EvaluationRecord& from = same ? evaluations_ : record;
+  stopping_ = EarlyStopping(loaded_.config.eval().monitor() != Eval::LOG_LOSS,
+                            loaded_.config.train().patience(),
+                            {from.step(), from.best_step(), from.best_value(), from.since_best()});
+}
+
+// Told once all are done: after a stop the whole evaluation is done again.
 Status Job::EvaluateSets(Trainer& trainer) {
-  bool first = true;
+  std::vector<std::pair<std::string, Evaluation>> done;
   for (const NamedSet& set : Sets()) {
-    TRESTLE_ASSIGN_OR_RETURN(const Evaluation evaluation, trainer.Evaluate(*set.data, set.name));
+    TRESTLE_ASSIGN_OR_RETURN(Evaluation evaluation, trainer.Evaluate(*set.data, set.name));
     if (evaluation.pass.stopped) {
       stopped_ = true;
       return {};
     }
-    if (first) {
-      monitored_ = MonitoredValue(loaded_.config.eval().monitor(), evaluation.metrics);
-      last_metrics_.clear();
-    }
-    TellEvaluation(set.name, trainer.step(), evaluation);
+    done.emplace_back(set.name, std::move(evaluation));
+  }
+  if (done.empty()) return {};
+  monitored_ = MonitoredValue(loaded_.config.eval().monitor(), done.front().second.metrics);
+  last_metrics_.clear();
+  for (const auto& [set, evaluation] : done) {
+    TellEvaluation(set, trainer.step(), evaluation);
+    const std::string prefix = set == done.front().first ? "" : set + ".";
     for (auto& [name, value] : MetricFields(evaluation)) {
-      last_metrics_.emplace_back(first ? name : set.name + "." + name, std::move(value));
+      last_metrics_.emplace_back(prefix + name, std::move(value));
     }
-    first = false;
   }
   return {};
 }
@@ -99,6 +108,8 @@ Status Job::EvaluateTraining(Trainer& trainer, bool counts) {
   evaluating_ += clock_.Now() - start;
   if (stopped_ || !counts) return {};
   const bool better = stopping_->Add(trainer.step(), monitored_);
+  counted_ = true;
+  evaluations_ = NewRecord();
   const EarlyStopping::State& state = stopping_->state();
   evaluations_.set_step(state.step);
   evaluations_.set_best_step(state.best_step);
@@ -110,7 +121,7 @@ Status Job::EvaluateTraining(Trainer& trainer, bool counts) {
     progress_->Say("train.patience is over: the best is " + BestText(evaluations_));
   }
   if (!better || !loaded_.config.train().keep_best()) return {};
-  TRESTLE_RETURN_IF_ERROR(trainer.BeginCheckpoint());
+  TRESTLE_RETURN_IF_ERROR(trainer.AnnounceCheckpoint());
   return KeepBest();
 }
 
@@ -132,7 +143,7 @@ void Job::TellBest(const CheckpointReport& last, RunLog::Fields* summary) {
   std::string kept = ", not kept (train.keep_best)";
   if (train.keep_best()) {
     kept = best.checkpoint().empty() ? ", not saved here"
-                                     : ": " + best.checkpoint() + ", digest " + best.digest();
+                                     : BestSavedText(best) + ", digest " + best.digest();
     summary->insert(summary->end(),
                     {{"best_checkpoint", best.checkpoint()}, {"best_digest", best.digest()}});
   }

@@ -1,6 +1,7 @@
 #include "launcher/job_plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "worker/import/source.h"
 
@@ -57,7 +58,7 @@ std::vector<uint64_t> JobPlan::TableSeeds() const {
 }
 
 BackendOptions JobPlan::Backend(const Config& config, int threads) const {
-  return {config.model(), config.optimizer().dense(), inputs, seed, threads, lane_rows,
+  return {config.model(), config.optimizer().dense(), inputs, seed, threads, lane_weight,
           config.loss()};
 }
 
@@ -68,11 +69,13 @@ Result<JobPlan> MakeJobPlan(const LoadedConfig& loaded) {
   plan.batch_rows = config.batch().rows();
   plan.lanes = config.batch().lanes();
   plan.lane_rows = (plan.batch_rows + plan.lanes - 1) / plan.lanes;
-  plan.unit = FixedUnit::ForLaneRows(plan.lane_rows);
 
   auto schema = MakeSchema(config.data(), config.features());
   if (!schema.ok()) return WithPlaces(loaded, schema.status());
   plan.schema = *std::move(schema);
+  plan.lane_weight = static_cast<int64_t>(
+      std::ceil(static_cast<double>(plan.lane_rows) * plan.schema.largest_weight()));
+  plan.unit = FixedUnit::ForLaneRows(plan.lane_weight);
   plan.schema.slices = {config.eval().slices().begin(), config.eval().slices().end()};
 
   Mistakes mistakes;

@@ -23,7 +23,8 @@ struct JobPlan {
   uint64_t seed = 0;
   int64_t batch_rows = 0;
   int lanes = 0;
-  int64_t lane_rows = 0;  // the most rows a lane can have
+  int64_t lane_rows = 0;    // the most rows a lane can have
+  int64_t lane_weight = 0;  // the most that they can weigh, in rows of weight 1: fixes the unit
   FixedUnit unit;
 
   std::vector<uint64_t> TableSeeds() const;

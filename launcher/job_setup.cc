@@ -30,6 +30,13 @@ bool NeedsStatistics(const Schema& schema) {
   });
 }
 
+// Metrics count each row once.
+Schema WithoutWeights(Schema schema) {
+  schema.weight.clear();
+  schema.positive_weight = 1;
+  return schema;
+}
+
 // Behind each a byte that no path holds.
 std::string JoinTexts(const std::vector<std::string>& texts) {
   std::string joined;
@@ -143,13 +150,20 @@ Status Job::OpenInput(const std::string& command) {
 }
 
 Status Job::OpenTests() {
+  const Schema schema = WithoutWeights(plan_.schema);
   const auto open = [&](const Patterns& files, std::unique_ptr<Dataset>* data) -> Status {
-    TRESTLE_ASSIGN_OR_RETURN(*data, OpenDataset(plan_.schema, {files, plan_.TableSeeds()}));
+    TRESTLE_ASSIGN_OR_RETURN(*data, OpenDataset(schema, {files, plan_.TableSeeds()}));
     return {};
   };
   if (!files_.test.empty()) TRESTLE_RETURN_IF_ERROR(open(files_.test, &test_));
-  for (const Patterns& files : files_.more_tests) {
-    TRESTLE_RETURN_IF_ERROR(open(files, &more_tests_.emplace_back()));
+  for (size_t i = 0; i < files_.more_tests.size(); ++i) {
+    const std::string name = "eval.set " + loaded_.config.eval().set(static_cast<int>(i)).name();
+    const Patterns& files = files_.more_tests[i];
+    if (files.empty()) {  // imported ones
+      return Status(StatusCode::kInvalidData, "its files have no rows, or all were rejected")
+          .Wrap(name);
+    }
+    TRESTLE_RETURN_IF_ERROR(open(files, &more_tests_.emplace_back()).Wrap(name));
   }
   const std::vector<NamedSet> sets = Sets();
   if (sets.empty()) return {};

@@ -1,6 +1,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 #include <sstream>
 
@@ -14,6 +15,7 @@
 #include "ps/checkpoint/checkpoint_folder.h"
 #include "ps/checkpoint/manifest.h"
 #include "ps/checkpoint/restore.h"
+#include "ps/checkpoint/store_filesystem.h"
 #include "worker/derived_keys.h"
 #include "worker/reject_file.h"
 
@@ -38,7 +40,7 @@ std::vector<NumericStatistics> StatisticsOf(const Manifest& checkpoint) {
 }
 
 // The training's, by column.
-BucketBounds BoundsOf(const Manifest& checkpoint, const Schema& schema) {
+BucketBounds BoundsIn(const Manifest& checkpoint, const Schema& schema) {
   BucketBounds bounds = GivenBounds(schema);
   for (size_t b = 0; b < bounds.size(); ++b) {
     for (const BucketBoundsEntry& entry : checkpoint.buckets()) {
@@ -47,6 +49,14 @@ BucketBounds BoundsOf(const Manifest& checkpoint, const Schema& schema) {
     }
   }
   return bounds;
+}
+
+// Whether the path is one of something in the folder, however both are spelled.
+bool IsIn(const std::string& path, const std::string& folder) {
+  if (IsStoreUri(path) || IsStoreUri(folder)) return path.starts_with(folder + "/");
+  std::error_code error;
+  const auto parent = std::filesystem::canonical(path, error).parent_path();
+  return !error && std::filesystem::equivalent(parent, folder, error);
 }
 
 // Complete ones of the training that goes on, newest first.
@@ -194,10 +204,26 @@ Status Job::Resume(const std::string& path, const StartOptions& start) {
   }
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, loaded));
   TRESTLE_RETURN_IF_ERROR(CheckRestored(manifest, start.flags.allow_new).Wrap(path));
-  const bool here = path.starts_with(checkpoints() + "/");
-  if (here) resumed_ = manifest;
-  if (!here) evaluations_.clear_checkpoint();  // it stays where it is
-  if (train_ && !CheckInputs(manifest, train_->files()).ok()) BeginSegment();
+  int64_t here = leads() && IsIn(path, checkpoints()) ? 1 : 0;
+  TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum(kLoading, std::span(&here, 1)));
+  if (here != 0) {
+    resumed_ = manifest;
+  } else {  // the best one stays where it is
+    evaluations_.clear_checkpoint();
+    evaluations_.clear_digest();
+  }
+  Status steps_left;
+  if (train_ && !CheckInputs(manifest, train_->files()).ok()) {
+    BeginSegment();
+    if (AtLastStep()) {
+      steps_left = {StatusCode::kInvalidConfig,
+                    loaded_.Place("train.max_steps") + ": train.max_steps " +
+                        std::to_string(loaded_.config.train().max_steps()) +
+                        " is reached, so that nothing of the next segment would be trained; raise "
+                        "it"};
+    }
+  }
+  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kLoading, steps_left));
   progress_->Say(Format("resumed %s: step %ld, epoch %ld, %ld steps into it", path.c_str(),
                         cursor_.step(), cursor_.epoch() + 1, cursor_.epoch_step()));
   for (const std::string& line : divergences_) progress_->Say("bits diverge here: " + line);
@@ -222,7 +248,7 @@ Status Job::TakeOver(const Manifest& checkpoint, const StartOptions& start) {
   divergences_ = {checkpoint.divergences().begin(), checkpoint.divergences().end()};
   divergences_.insert(divergences_.end(), divergences.begin(), divergences.end());
   statistics_ = StatisticsOf(checkpoint);
-  bounds_ = BoundsOf(checkpoint, plan_.schema);
+  bounds_ = BoundsIn(checkpoint, plan_.schema);
   if (!train_) return {};
   const Status same = CheckInputs(checkpoint, train_->files());
   if (same.ok() || !start.next_segment) return same;
@@ -313,7 +339,7 @@ Status Job::LoadModel(const std::string& path) {
       *checkpoint, [](const std::string&) { return true; }, node_.get()));
   if (backend_) TRESTLE_RETURN_IF_ERROR(RestoreDense(*checkpoint, false, backend_.get()));
   statistics_ = StatisticsOf(manifest);
-  bounds_ = BoundsOf(manifest, plan_.schema);
+  bounds_ = BoundsIn(manifest, plan_.schema);
   return {};
 }
 

@@ -140,8 +140,9 @@ Status GradientExchange::SumLanes(const Step& step, size_t table, Dim dim, Sink 
   if (!excess.load(std::memory_order_relaxed)) return {};
   return Status(StatusCode::kNumeric,
                 "a gradient of table " + topology_.table_names[table] +
-                    " is not finite or beyond the fixed-point range; lower the learning rate, or "
-                    "skip such steps with train.on_bad_step: SKIP")
+                    " is not finite or beyond the fixed-point range; lower the learning rate "
+                    "(and data.weight and data.positive_weight where rows are weighted), or skip "
+                    "such steps with train.on_bad_step: SKIP")
       .Wrap("step " + std::to_string(step.header.step));
 }
 

@@ -62,7 +62,9 @@ Status KeyExchange::Prepare(const StepHeader* header, std::vector<LaneKeys> lane
 
 Status KeyExchange::Run(const StepHeader* header, std::vector<LaneKeys> lanes, const Status& local,
                         Step* step) {
-  const Operation op{Stream::kKeys, "keys", header ? header->step : last_step_ + 1};
+  Operation op{Stream::kKeys, "keys", header ? header->step : last_step_ + 1};
+  // What workers do between two passes (metrics, a checkpoint) may take one of them long.
+  if (!header && last_action_ == Action::kEndPass) op.limit = kLongPhase;
   // What the main thread failed with is known to all ranks by now or is about to be; whoever of
   // them is inside this Prepare already must not be left alone with it.
   Status own = local.ok() ? main_failure_.Get() : local;
@@ -77,6 +79,7 @@ Status KeyExchange::Run(const StepHeader* header, std::vector<LaneKeys> lanes, c
   if (topology_.alone()) return own;
   TRESTLE_RETURN_IF_ERROR(ExchangeRecords(op, header, own, step));
   last_step_ = step->header.step;
+  last_action_ = step->header.action;
   return step->has_keys() ? ExchangeKeys(op, step) : Ok();
 }
 

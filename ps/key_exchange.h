@@ -46,7 +46,8 @@ class KeyExchange {
 
   Communicator& comm_;
   const Topology& topology_;
-  int64_t last_step_ = 0;  // agreed on
+  int64_t last_step_ = 0;                // agreed on
+  Action last_action_ = Action::kTrain;  // likewise
   const FailureBox& main_failure_;
   WorkerKeysBuilder worker_builder_;
   Deduplicator server_dedup_;

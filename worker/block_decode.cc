@@ -87,8 +87,7 @@ Result<Block> DecodeBlock(const Schema& schema, std::span<const uint64_t> table_
   if (schema.weighted()) {
     const arrow::ChunkedArray* const column =
         schema.weight.empty() ? nullptr : columns[next++].get();
-    block.weights =
-        DecodeWeights(column, schema.weight, schema.positive_weight, block.labels, &bad);
+    block.weights = DecodeWeights(column, schema, block.labels, &bad);
   }
   for (const Slot& slot : schema.slots) {
     const uint64_t seed = table_seeds[static_cast<size_t>(slot.table)];

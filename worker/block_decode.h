@@ -73,11 +73,10 @@ BlockKeys DecodeBuckets(const arrow::ChunkedArray& column, std::span<const doubl
                         uint64_t seed, const std::string& name, BadRows* bad);
 std::vector<float> DecodeLabels(const arrow::ChunkedArray& column, const std::string& name,
                                 std::optional<double> positive_from, BadRows* bad);
-// How much each row's loss counts: the column's value, times `positive_weight` where the label
-// is 1. `column` null: 1.
-std::vector<float> DecodeWeights(const arrow::ChunkedArray* column, const std::string& name,
-                                 double positive_weight, const std::vector<float>& labels,
-                                 BadRows* bad);
+// How much each row's loss counts: the value of the schema's column, times `positive_weight` where
+// the label is 1. `column` null: 1.
+std::vector<float> DecodeWeights(const arrow::ChunkedArray* column, const Schema& schema,
+                                 const std::vector<float>& labels, BadRows* bad);
 // Writes column `index` of the row-major [rows, width] block.
 void DecodeNumeric(const arrow::ChunkedArray& column, const NumericColumn& spec,
                    const NumericStatistics& statistics, size_t index, size_t width,

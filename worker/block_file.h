@@ -21,6 +21,9 @@ class Schema;
 
 namespace trestle {
 
+// Where the schema of an imported file has its content hash (worker/import/unit_file.cc).
+inline constexpr char kContentHash[] = "trestle.content_xxh3_128";
+
 class BlockFile {
  public:
   virtual ~BlockFile() = default;
@@ -29,6 +32,8 @@ class BlockFile {
   int64_t bytes() const { return bytes_; }
   // Hash of the footer: schema, sizes, places and statistics of all blocks.
   uint64_t footer_hash() const { return footer_hash_; }
+  // Of a file that was imported: a hash of what it is trained on. Empty: of another.
+  const std::string& content_hash() const { return content_hash_; }
   const std::vector<int64_t>& block_rows() const { return block_rows_; }
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
   // What a block is called in this format: "row group" or "record batch".
@@ -43,6 +48,7 @@ class BlockFile {
   std::string path_;
   int64_t bytes_ = 0;
   uint64_t footer_hash_ = 0;
+  std::string content_hash_;
   std::vector<int64_t> block_rows_;
   std::shared_ptr<arrow::Schema> schema_;
 };

@@ -6,6 +6,7 @@
 #include <arrow/ipc/reader.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
 
 #include "worker/block_arrow.h"
 #include "worker/block_file.h"
@@ -23,6 +24,7 @@ class IpcBlocks final : public BlockFile {
     bytes_ = file->GetSize().ValueOr(0);
     TRESTLE_ASSIGN_OR_RETURN(auto reader, MakeReader({}));
     schema_ = reader->schema();
+    if (schema_->HasMetadata()) content_hash_ = schema_->metadata()->Get(kContentHash).ValueOr("");
     TRESTLE_ASSIGN_OR_RETURN(const int64_t length, ReadFooterLength(*file, path, kTrailerBytes));
     TRESTLE_ASSIGN_OR_RETURN(footer_hash_, HashFooter(*file, path, length, kTrailerBytes));
     return CountRows();

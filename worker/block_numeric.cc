@@ -107,17 +107,20 @@ std::vector<float> DecodeLabels(const arrow::ChunkedArray& column, const std::st
   return labels;
 }
 
-std::vector<float> DecodeWeights(const arrow::ChunkedArray* column, const std::string& name,
-                                 double positive_weight, const std::vector<float>& labels,
-                                 BadRows* bad) {
+std::vector<float> DecodeWeights(const arrow::ChunkedArray* column, const Schema& schema,
+                                 const std::vector<float>& labels, BadRows* bad) {
+  const std::string& name = schema.weight;
   std::vector<float> weights(labels.size(), 1);
   const auto set = [&](int64_t row, double x) {
     const auto i = static_cast<size_t>(row);
-    const double weight = labels[i] == 1 ? x * positive_weight : x;
-    if (IsWeight(weight)) {
-      weights[i] = static_cast<float>(weight);
-    } else {
+    if (!IsWeight(x)) {
       bad->Add(row, name, name + " " + Text(x) + " is no weight: below 0 or does not fit a float");
+    } else if (column && x > schema.max_weight) {
+      bad->Add(row, name,
+               name + " " + Text(x) + ", the weight, is above data.max_weight, " +
+                   Text(schema.max_weight));
+    } else {
+      weights[i] = static_cast<float>(labels[i] == 1 ? x * schema.positive_weight : x);
     }
   };
   if (!column) {

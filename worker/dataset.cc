@@ -58,8 +58,9 @@ uint64_t Fold(uint64_t hash, uint64_t value) { return Mix64(hash + 0x9E3779B97F4
 
 uint64_t FileFingerprint(const BlockFile& file, int64_t rows) {
   uint64_t hash = Hash64(std::filesystem::path(file.path()).filename().string());
-  hash = Fold(hash, static_cast<uint64_t>(file.bytes()));
   hash = Fold(hash, static_cast<uint64_t>(rows));
+  if (!file.content_hash().empty()) return Mix64(Fold(hash, Hash64(file.content_hash())));
+  hash = Fold(hash, static_cast<uint64_t>(file.bytes()));
   return Mix64(Fold(hash, file.footer_hash()));
 }
 

@@ -13,6 +13,7 @@ std::string BucketsText(std::span<const double> bounds) {
 
 std::string MeaningOfSlot(const Schema& schema, const BucketBounds& bounds, const Slot& slot) {
   if (slot.bucket >= 0) return BucketsText(bounds[static_cast<size_t>(slot.bucket)]);
+  if (slot.time != WHOLE) return TimePart_Name(slot.time);
   std::string text;
   for (const int part : slot.parts) {
     const Slot& of_part = schema.slots[static_cast<size_t>(part)];

@@ -1,4 +1,5 @@
 // Keys that stand in no file: of bucketized numbers, of crosses, of tables with `hash_buckets`.
+// Crosses are made before any key goes into its hash bucket, so their parts are whole keys.
 //
 // Thread safety: pure functions. Ownership: what is returned or changed owns its keys.
 #pragma once
@@ -31,7 +32,7 @@ BlockKeys CrossKeys(const Slot& slot, const std::vector<BlockKeys>& slots, int64
 void IntoHashBuckets(int64_t rows, uint64_t table_seed, int64_t buckets, BlockKeys* keys);
 
 // What a table's keys are where they are not those of a column: "99 buckets 0123456789abcdef",
-// "cross of user, item in 1000 hash buckets". Rows of tables for which it differs mean something
+// "HOUR_OF_WEEK", "cross of user, item in 1000 hash buckets". Rows of tables for which it differs mean something
 // else. Empty for the keys of a column.
 std::string MeaningOfKeys(const Schema& schema, const BucketBounds& bounds, int table);
 

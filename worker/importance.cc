@@ -10,11 +10,6 @@ namespace {
 
 constexpr int64_t kExactRows = 50'000'000;  // of all features of a pass together
 
-// Of a column that is bucketized and numeric too each has a name.
-std::string NameOf(const Slot& slot) {
-  return slot.bucket >= 0 && !slot.crossed() ? slot.column + " (buckets)" : slot.column;
-}
-
 // A slot whose row i has the items of row from[i].
 class PermutedSlot {
  public:
@@ -63,11 +58,17 @@ std::vector<FeatureColumns> FeaturesOf(const Schema& schema) {
       features.back().name += "+" + schema.slots[s].column;
       features.back().slots.push_back(s);
     } else {
-      features.push_back({NameOf(schema.slots[s]), {s}});
+      features.push_back({schema.slots[s].column, {s}, std::nullopt});
     }
   }
   for (size_t i = 0; i < schema.numeric.size(); ++i) {
-    features.push_back({schema.numeric[i].column, {}, i});
+    const std::string& column = schema.numeric[i].column;
+    const auto bucketized = std::ranges::find(features, column, &FeatureColumns::name);
+    if (bucketized == features.end()) {
+      features.push_back({column, {}, i});
+    } else {
+      bucketized->numeric = i;
+    }
   }
   return features;
 }
@@ -101,8 +102,8 @@ void ImportanceVisitor::OnLane(const LaneVisit& visit) {
     std::vector<float> numeric;
     for (const size_t s : feature.slots) slots.emplace_back(lane.slots[s], from);
     for (size_t i = 0; i < slots.size(); ++i) changed.slots[feature.slots[i]] = slots[i].tensor();
-    if (feature.slots.empty()) {
-      numeric = PermutedNumeric(lane, numeric_width_, feature.numeric, from);
+    if (feature.numeric) {
+      numeric = PermutedNumeric(lane, numeric_width_, *feature.numeric, from);
       changed.numeric = numeric.data();
     }
     visit.run(changed);

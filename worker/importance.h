@@ -7,10 +7,11 @@
 // rows of each lane. Lanes and permutations depend on the config alone, so the result has the same
 // bits at any number of ranks.
 //
-// A feature is an id column, a numeric or bucketized one, a cross, whose parts then stay as they
-// are, or all columns of a sequence, whose items go together. Rows of a lane are of one block of
-// the files (a few at its ends): what is equal in a whole block is not missed. Two features that
-// say the same cover for each other.
+// A feature is an id column, a number, also where it is bucketized too, a cross, a bag, or all
+// columns of a sequence, whose items go together. A cross keeps the pairs of its row when one of
+// its parts is permuted, so it covers for them. Rows of a lane are of one block of the files (a few
+// at its ends): what is equal in a whole block is not missed. Two features that say the same cover
+// for each other.
 //
 // Memory: 5 bytes a row and feature of a pass, 250 MB at most over all ranks; with more rows 16 MB
 // a feature of a pass and rank, and AUCs are within auc_error (metrics.h).
@@ -20,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,9 +34,9 @@ namespace trestle {
 
 // A feature's places in a lane's tensors.
 struct FeatureColumns {
-  std::string name;           // "price"; of a sequence "hist_item+hist_cate"
-  std::vector<size_t> slots;  // of a sequence all of its columns
-  size_t numeric = 0;         // where there are no slots
+  std::string name;               // "price"; of a sequence "hist_item+hist_cate"
+  std::vector<size_t> slots;      // of a sequence all of its columns
+  std::optional<size_t> numeric;  // of a numeric column, also one that is bucketized too
 };
 
 inline constexpr size_t kFeaturesAPass = 32;

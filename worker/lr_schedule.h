@@ -21,7 +21,7 @@ namespace trestle {
 struct SchedulePosition {
   int64_t step = 1;       // of the segment, counted from 1
   int64_t epoch = 0;      // of the segment, counted from 0
-  int64_t run_steps = 1;  // of all epochs of the segment
+  int64_t run_steps = 1;  // of all epochs of the segment, or up to train.max_steps
 };
 
 // In [0, 1]. The settings have passed the config's checks.

@@ -183,7 +183,7 @@ std::vector<int64_t> MetricsAccumulator::LocalHistogram() const {
 }
 
 Result<Metrics> MetricsAccumulator::Compute(Communicator& comm, Stream stream) const {
-  const Operation op{stream, "metrics"};
+  const Operation op{stream, "metrics", -1, kLongPhase};  // the lowest sorts all rows
   TRESTLE_ASSIGN_OR_RETURN(
       const Members members,
       Exchange(comm, op, {rows_, positives_, not_finite_, log_loss_, predicted_}));

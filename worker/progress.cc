@@ -49,6 +49,7 @@ void Progress::BeginPass(const std::string& name, int64_t steps) {
   pass_done_ = 0;
   pass_start_ = window_start_ = last_drawn_ = clock_.Now();
   window_ = {};
+  unreported_step_ = 0;
   auc_ = NAN;
   logits_.clear();
   labels_.clear();
@@ -72,6 +73,7 @@ void Progress::AddPredictions(const float* logits, const float* labels, int64_t 
 
 void Progress::Step(int64_t step, int64_t rows, double loss_sum, float lr_factor) {
   lr_factor_ = lr_factor;
+  unreported_step_ = step;
   ++pass_done_;
   window_.rows += rows;
   window_.loss_sum += loss_sum;
@@ -97,10 +99,18 @@ void Progress::EvaluationStep(int64_t rows) {
   window_start_ = now;
 }
 
-void Progress::Report(int64_t step, Clock::Duration now) {
+void Progress::TakeAuc() {
   const size_t newest = std::min(logits_.size(), kAucRows);
   auc_ = ExactAuc(std::span(logits_).last(newest), std::span(labels_).last(newest));
+}
+
+void Progress::Report(int64_t step, Clock::Duration now) {
+  TakeAuc();
   Print(Line(step, now));
+  LogWindow(step, now);
+}
+
+void Progress::LogWindow(int64_t step, Clock::Duration now) {
   Log("train", {{"pass", pass_},
                 {"step", step},
                 {"rows", window_.rows},
@@ -109,6 +119,7 @@ void Progress::Report(int64_t step, Clock::Duration now) {
                 {"window_auc", auc_},
                 {"lr_factor", double{lr_factor_}},
                 {"memory_mib", ResidentMiB()}});
+  unreported_step_ = 0;
   window_ = {};
   window_start_ = clock_.Now();
   logits_.clear();
@@ -145,6 +156,10 @@ void Progress::Print(const std::string& line) {
 }
 
 void Progress::EndPass() {
+  if (unreported_step_ > 0) {
+    TakeAuc();
+    LogWindow(unreported_step_, clock_.Now());
+  }
   if (line_open_) std::fprintf(options_.out, "\n");
   line_open_ = false;
 }

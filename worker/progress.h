@@ -35,7 +35,7 @@ class Progress {
   // A step of an evaluation: a person sees how far it is; metrics.jsonl gets its result alone.
   void EvaluationStep(int64_t rows);
   void AddPredictions(const float* logits, const float* labels, int64_t rows);
-  // Ends the live line, if any.
+  // Ends the live line, if any; steps since the last window get their line of metrics.jsonl.
   void EndPass();
   // A line of metrics.jsonl. One that cannot be written (a full disk) does not end the run: it is
   // said once, here and in the rank's log.
@@ -45,6 +45,8 @@ class Progress {
 
  private:
   void Report(int64_t step, Clock::Duration now);
+  void TakeAuc();
+  void LogWindow(int64_t step, Clock::Duration now);
   double RowsPerSecond(Clock::Duration now) const;
   double Loss() const;
   std::string Line(int64_t step, Clock::Duration now) const;
@@ -61,6 +63,7 @@ class Progress {
   Clock::Duration window_start_{};
   Clock::Duration last_drawn_{};
   Window window_;
+  int64_t unreported_step_ = 0;         // the newest of the window; 0: it has none
   float lr_factor_ = 1;                 // of the newest step
   double auc_ = 0;                      // of the last full window; NaN before
   std::vector<float> logits_, labels_;  // the newest of the window: kAucRows count, twice are held

@@ -16,6 +16,7 @@ constexpr int kDefaultDim = 16;
 constexpr int kMaxDim = 4096;
 constexpr int kDefaultKeepLast = 50;
 constexpr int kMaxKeepLast = 1'000'000;
+constexpr double kMaxWeight = 1e6;  // of a row; the sums of a lane lose 20 bits
 constexpr int kAll = std::numeric_limits<int>::max();
 
 std::string Quote(const std::string& name) { return "\"" + name + "\""; }
@@ -44,7 +45,7 @@ class SchemaBuilder {
       AddNumeric(features.numeric(i), At("numeric", i));
     }
     if (schema_.slots.empty() && schema_.numeric.empty() && mistakes_.empty()) {
-      Mistake("features: none given; a model needs at least one id, sequence or numeric column");
+      Mistake("features: none given; a model needs at least one column");
     }
     if (mistakes_.empty()) return std::move(schema_);
     return Status(StatusCode::kInvalidConfig, Join());
@@ -64,6 +65,7 @@ class SchemaBuilder {
     schema_.label = data.label();
     schema_.group = data.group();
     schema_.weight = data.weight();
+    if (data.has_max_weight()) schema_.max_weight = data.max_weight();
     if (data.has_positive_weight()) schema_.positive_weight = data.positive_weight();
     if (data.has_positive_from()) schema_.positive_from = data.positive_from();
     if (data.label().empty()) {
@@ -74,7 +76,17 @@ class SchemaBuilder {
     if (data.group() == data.label()) {
       Mistake("data.group: " + Quote(data.group()) + " is the label; give another column");
     }
-    if (data.weight().empty()) return;
+    CheckWeights(data);
+  }
+
+  void CheckWeights(const Data& data) {
+    if (data.weight().empty()) {
+      if (data.has_max_weight()) Mistake("data.max_weight: there is no data.weight to bound");
+      return;
+    }
+    if (schema_.largest_weight() > kMaxWeight) {
+      Mistake("data.positive_weight: times data.max_weight it is above 1000000; lower one of them");
+    }
     if (data.weight() == data.label() || data.weight() == data.group()) {
       Mistake("data.weight: " + Quote(data.weight()) +
               " is the label or the group; give a column of weights");

@@ -5,6 +5,7 @@
 // `dim` on a shared table, bounds that do not ascend, a cross of what is no id.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -58,10 +59,15 @@ struct Schema {
   std::optional<double> positive_from;  // of the label; without it the column holds 0 and 1
   std::string group;                    // empty: none
   std::string weight;                   // empty: none
+  double max_weight = 100;  // of the column's cells
   double positive_weight = 1;
   std::string refused;  // text column of imported files that says why a row is bad; empty: none
   std::vector<std::string> slices;  // columns whose values evaluation tells apart
   bool weighted() const { return !weight.empty() || positive_weight != 1; }
+  // That a row may have.
+  double largest_weight() const {
+    return (weight.empty() ? 1 : max_weight) * std::max(1.0, positive_weight);
+  }
 };
 
 Result<Schema> MakeSchema(const Data& data, const Features& features);

@@ -29,6 +29,12 @@ EpochSum SumOf(uint64_t low, uint64_t high) {
   return {static_cast<EpochSum::Int128>((Bits128{high} << 64) | low)};
 }
 
+std::string Serialize(const SlicePart& part) {
+  std::string bytes;
+  CHECK(part.SerializeToString(&bytes)) << "bounded by kMaxSliceValues and kMaxSliceText";
+  return bytes;
+}
+
 SlicePart Parse(const std::string& bytes) {
   SlicePart part;
   CHECK(part.ParseFromString(bytes));
@@ -66,6 +72,10 @@ void SliceAccumulator::Add(std::span<const float> logits, std::span<const float>
     for (size_t c = 0; c < columns_.size(); ++c) {
       Column& column = columns_[c];
       if (column.too_many) continue;
+      if (values[c][i].size() > kMaxSliceText) {
+        column = {column.name, true, {}, {}, {}};
+        continue;
+      }
       const auto code = static_cast<uint32_t>(column.sums.size());
       const auto [entry, fresh] = column.codes.try_emplace(values[c][i], code);
       if (fresh) column.sums.emplace_back();
@@ -107,7 +117,7 @@ std::string SliceAccumulator::PartOf(const Column& column) {
     slice->set_predicted_low(Low(sums.predicted));
     slice->set_predicted_high(High(sums.predicted));
   }
-  return part.SerializeAsString();
+  return Serialize(part);
 }
 
 // `told`: the values of the slices, for the ranks.
@@ -142,7 +152,7 @@ SlicedColumn SliceAccumulator::Merge(const std::vector<std::string>& parts, std:
                        : kNaN;
     result.slices.push_back({value, sums.rows, sums.positives, kNaN, log_loss, pcoc});
   }
-  *told = chosen.SerializeAsString();
+  *told = Serialize(chosen);
   return result;
 }
 

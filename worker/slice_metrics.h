@@ -4,9 +4,10 @@
 //
 // Bounds: of a column the kMaxSlices values with the most rows are told, equal ones in the order of
 // their bytes; the others are counted together. A column of more than kMaxSliceValues values (an id
-// of users) is not sliced at all. Beyond `exact_rows` rows of the set, over all ranks, slices have
-// no AUC. All three depend on the data alone. A rank holds 8 bytes a row, and 4 a row and column;
-// the lowest member also 8 for each row of all ranks, one column after the other.
+// of users), or with a text above kMaxSliceText bytes, is not sliced at all. Beyond `exact_rows`
+// rows of the set, over all ranks, slices have no AUC. All three depend on the data alone. A rank
+// holds 8 bytes a row, and 4 a row and column; the lowest member also 8 for each row of all ranks,
+// one column after the other.
 //
 // Thread safety: an accumulator belongs to one thread.
 #pragma once
@@ -25,6 +26,7 @@ namespace trestle {
 
 inline constexpr size_t kMaxSlices = 1'000;
 inline constexpr size_t kMaxSliceValues = 65'536;
+inline constexpr size_t kMaxSliceText = 256;  // bytes
 
 struct Slice {
   std::string value;  // the cell's text; kMissingText
@@ -37,7 +39,7 @@ struct Slice {
 
 struct SlicedColumn {
   std::string column;
-  bool too_many = false;      // more than kMaxSliceValues values: no slices
+  bool too_many = false;      // or too long values: no slices
   std::vector<Slice> slices;  // the most rows first
   int64_t other_values = 0;   // that are not among the slices
   int64_t other_rows = 0;     // theirs

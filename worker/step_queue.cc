@@ -111,6 +111,7 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
   const AgreedHeader& agreed = (*lookup)->header();
   const bool too_many = agreed.rejected > options_.max_bad_rows;
   if (too_many && prepared.ledger.rejected > 0) *local = TooManyBadRows(agreed.rejected);
+  if (agreed.out_of_time) out_of_time_ = true;
   if (agreed.action == Action::kEndPass) {
     if (!too_many) return std::optional<PreparedStep>();
     // Seen with the last header of the pass: one more tells every rank.
@@ -119,7 +120,6 @@ Result<std::optional<PreparedStep>> StepQueue::Prepare(int64_t step, Status* loc
                      : told.status();
   }
   if (agreed.stop_requested) stopped_ = true;
-  if (agreed.out_of_time) out_of_time_ = true;
   prepared.lookup = *std::move(lookup);
   return std::optional<PreparedStep>(std::move(prepared));
 }

@@ -28,7 +28,8 @@ Status CheckPass(const Dataset& dataset, const PassResult& result) {
             dataset.files().front().path + " and the files with it: none of the " +
                 std::to_string(result.rows) + " rows has label " +
                 (result.positives == 0 ? "1" : "0") + " in column \"" + dataset.schema().label +
-                "\": nothing to learn or to rank; check data.label"};
+                "\": nothing to learn or to rank; check data.label" +
+                (ledger.left_out > 0 ? " and data.negative_keep" : "")};
   }
   return {};
 }
@@ -145,7 +146,7 @@ Status Trainer::TrainToPause(LaneReader& reader, int64_t epoch, int64_t epochs,
   StepQueue queue(client_, reader,
                   {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested,
                    before, options_.out_of_time, std::min(next, pauses.last_step),
-                   LrFactors(epoch, epochs * reader.steps())});
+                   LrFactors(epoch, RunSteps(epochs, reader, pauses))});
   const Status trained = TrainSteps(queue, epoch, progress);
   progress_.EndPass();
   if (!trained.ok()) queue.Abandon(trained);
@@ -154,6 +155,12 @@ Status Trainer::TrainToPause(LaneReader& reader, int64_t epoch, int64_t epochs,
   result->stopped = queue.stopped() && !result->complete;
   result->out_of_time = queue.out_of_time() && !result->complete && !result->stopped;
   return {};
+}
+
+// Of the segment, if it is not stopped.
+int64_t Trainer::RunSteps(int64_t epochs, const LaneReader& reader,
+                          const EpochPauses& pauses) const {
+  return std::min(epochs * reader.steps(), pauses.last_step - options_.steps_before_segment);
 }
 
 // Of the steps of an epoch, by their numbers.
@@ -216,24 +223,24 @@ void Trainer::RunLane(PreparedStep& prepared, int lane, int thread, EvaluationVi
   const LanePosition position{lookup.header().step, first_lane_ + lane};
   FillTensors(prepared, lane, training, &buffers);
   buffers.tensors.outputs = training ? nullptr : visitor->OutputsOf(lane);
-  backend_.RunLane(thread, position, training, buffers.tensors);
   if (!training) {
-    CorrectPredictions(lane);
-    visitor->OnLane({lane, position, buffers.tensors, [&](LaneTensors& changed) {
-                       backend_.RunLane(thread, position, false, changed);
-                     }});
+    const auto run = [&](LaneTensors& tensors) { Predict(thread, position, tensors); };
+    run(buffers.tensors);
+    visitor->OnLane({lane, position, buffers.tensors, run});
     return;
   }
+  backend_.RunLane(thread, position, /*training=*/true, buffers.tensors);
   for (size_t s = 0; s < schema_->slots.size(); ++s) {
     lookup.Accumulate(lane, static_cast<int>(s), buffers.tensors.slots[s].gradient);
   }
 }
 
-// Of a model that saw only some of the negatives.
-void Trainer::CorrectPredictions(int lane) {
+// Corrects what a model says that saw only some of the negatives.
+void Trainer::Predict(int thread, LanePosition position, LaneTensors& lane) {
+  backend_.RunLane(thread, position, /*training=*/false, lane);
   if (options_.negative_keep == 1) return;
   const float correction = LogitCorrection(options_.negative_keep);
-  for (float& logit : logits_[lane]) logit += correction;
+  for (int64_t row = 0; row < lane.rows; ++row) lane.logits[row] += correction;
 }
 
 void Trainer::FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers) {
@@ -270,9 +277,11 @@ Status Trainer::CheckTerms() const {
   std::string what;
   if (!backend_.bad(&what)) return {};
   return Status(StatusCode::kNumeric,
-                what +
-                    "; lower the learning rate, set optimizer.dense.clip_norm, or skip such steps "
-                    "with train.on_bad_step: SKIP")
+                what + "; lower the learning rate" +
+                    (schema_->weighted() ? " or the weights (data.weight, data.positive_weight)"
+                                         : "") +
+                    ", set optimizer.dense.clip_norm, or skip such steps with "
+                    "train.on_bad_step: SKIP")
       .Wrap("step " + std::to_string(step_));
 }
 
@@ -318,8 +327,8 @@ Result<PassResult> Trainer::Visit(const Dataset& dataset, const std::string& nam
   progress_.EndPass();
   if (!visited.ok()) queue.Abandon(visited);
   TRESTLE_RETURN_IF_ERROR(visited);
-  pass.stopped = queue.stopped();
-  pass.complete = !queue.stopped();
+  pass.stopped = queue.stopped() && pass.steps < (*reader)->steps();
+  pass.complete = !pass.stopped;
   TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, (*reader)->ledger(), positives, &pass));
   return pass;
 }
@@ -387,7 +396,7 @@ Status Trainer::CompareDigests() {
   return {};
 }
 
-Status Trainer::BeginCheckpoint() {
+Status Trainer::AnnounceCheckpoint() {
   StepHeader header;
   header.action = Action::kCheckpoint;
   header.step = step_;

@@ -134,7 +134,7 @@ class Trainer {
   Result<std::optional<Importance>> MeasureImportance(const Dataset& dataset, const std::string& name);
   // Between two passes: has dedicated servers call their at_boundary with kCheckpoint. All workers
   // take their part in that checkpoint next.
-  Status BeginCheckpoint();
+  Status AnnounceCheckpoint();
   // Tells the servers that nothing more comes. Once, at the end.
   Status Stop();
 
@@ -151,6 +151,7 @@ class Trainer {
   // The steps of an epoch up to a pause, or to its end, which the result tells.
   Status TrainToPause(LaneReader& reader, int64_t epoch, int64_t epochs, const Ledger& before,
                       const EpochPauses& pauses, EpochProgress* progress, PassResult* result);
+  int64_t RunSteps(int64_t epochs, const LaneReader& reader, const EpochPauses& pauses) const;
   std::function<float(int64_t)> LrFactors(int64_t epoch, int64_t run_steps) const;
   // The steps of a pass, until the queue ends or any rank fails.
   Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress);
@@ -160,7 +161,7 @@ class Trainer {
   // In evaluation there is a visitor, which is shown each lane; in training there is none.
   void RunLanes(PreparedStep& prepared, EvaluationVisitor* visitor);
   void RunLane(PreparedStep& prepared, int lane, int thread, EvaluationVisitor* visitor);
-  void CorrectPredictions(int lane);
+  void Predict(int thread, LanePosition position, LaneTensors& lane);
   void FillTensors(PreparedStep& prepared, int lane, bool training, LaneBuffers* buffers);
   Status CompareDigests();
   Status CheckTerms() const;

@@ -43,7 +43,7 @@ int64_t DenseValues(const Manifest& m) {
 
 std::string EvaluationLine(const EvaluationRecord& e) {
   if (e.best_step() == 0) return "none yet";
-  return BestText(e) + (e.checkpoint().empty() ? "" : ": " + e.checkpoint());
+  return BestText(e) + BestSavedText(e);
 }
 
 void PrintFacts(const std::string& path, const Manifest& m, std::ostream& out) {

@@ -40,6 +40,7 @@ constexpr Range Within(std::string_view field, double low, double high) {
 constexpr auto kRanges = std::to_array<Range>({
     AtLeast("trestle.Data.max_bad_rows", 0),
     Share("trestle.Data.holdout"),
+    {"trestle.Data.max_weight", 0, 1e6, true},
     {"trestle.Data.positive_weight", 0, 1e6, true},
     {"trestle.Data.negative_keep", 0, 1, true},
     Within("trestle.IdFeature.dim", 1, kMaxDim),

@@ -52,8 +52,8 @@ struct Complete {
   Manifest manifest;
 };
 
-// Which complete checkpoints stay: newest ones, every k-th, the best that those know of, and what
-// all of these stand on.
+// Which complete checkpoints stay: newest ones and the best that those know of, every k-th, and
+// what all of these stand on.
 std::set<std::string> Kept(const std::vector<Complete>& complete, const Retention& retention) {
   std::map<std::string, std::string> bases;
   for (const Complete& one : complete) bases[one.manifest.name()] = one.manifest.base();
@@ -62,9 +62,11 @@ std::set<std::string> Kept(const std::vector<Complete>& complete, const Retentio
   for (size_t i = 0; i < complete.size(); ++i) {
     const int64_t number = complete[i].manifest.number();
     const bool every = retention.keep_every > 0 && number % retention.keep_every == 0;
-    if (i + newest < complete.size() && !every) continue;
-    for (const std::string& name :
-         {complete[i].manifest.name(), complete[i].manifest.evaluations().checkpoint()}) {
+    const bool is_new = i + newest >= complete.size();
+    if (!is_new && !every) continue;
+    std::vector<std::string> names = {complete[i].manifest.name()};
+    if (is_new) names.push_back(complete[i].manifest.evaluations().checkpoint());
+    for (const std::string& name : names) {
       kept.insert(name);
       kept.insert(bases[name]);
     }

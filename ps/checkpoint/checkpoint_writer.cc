@@ -113,8 +113,10 @@ Result<std::optional<CheckpointReport>> CheckpointWriter::AtBoundary(const Agree
 }
 
 void CheckpointWriter::SetEvaluations(EvaluationRecord record) {
-  record.set_checkpoint(evaluations().checkpoint());
-  record.set_digest(evaluations().digest());
+  const EvaluationRecord& before = evaluations();
+  const bool same = before.metric() == record.metric() && before.files() == record.files();
+  record.set_checkpoint(same ? before.checkpoint() : "");
+  record.set_digest(same ? before.digest() : "");
   *options_.facts.mutable_evaluations() = std::move(record);
 }
 

@@ -91,7 +91,8 @@ class CheckpointWriter {
   void AddLedgerEntry(const LedgerEntry& entry) { *options_.facts.add_ledger() = entry; }
 
   // What the evaluations have come to: for checkpoints that begin from now on. Its `checkpoint` and
-  // `digest` are the writer's to know. The leader's.
+  // `digest` are the writer's to know; those of another metric or other files are forgotten. The
+  // leader's.
   void SetEvaluations(EvaluationRecord record);
   const EvaluationRecord& evaluations() const { return options_.facts.evaluations(); }
 

@@ -6,6 +6,7 @@
 #include <google/protobuf/text_format.h>
 
 #include <cmath>
+#include <limits>
 
 #include "tests/backend/tape_fixture.h"
 
@@ -87,6 +88,17 @@ TEST(LossSum, StaysFiniteAtExtremeLogits) {
 }
 
 // So the terms of a lane stay within the fixed-point range as those of the log loss do.
+TEST(LossSum, ALogitThatIsNotFiniteShows) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const char* text : {"focal {}", "mixed {}", "focal {} label_smoothing: 0.1"}) {
+    const LossRule rule = RuleOf(text).value();
+    for (const double logit : {kInfinity, -kInfinity, std::nan("")}) {
+      EXPECT_TRUE(std::isnan(LossAt<double>(rule, logit, 1))) << text << " " << logit;
+      EXPECT_TRUE(std::isnan(LossAt<double>(rule, logit, 0))) << text << " " << logit;
+    }
+  }
+}
+
 TEST(LossSum, SlopeOfTheFocalLossIsBounded) {
   for (double gamma : {0.0, 0.6, 2.0, 5.0}) {
     const LossRule rule{.focal_share = 1, .alpha = 1, .gamma = gamma};

@@ -60,7 +60,7 @@ TEST(Status, BytesThatAreNoStatusAreAnInternalError) {
 }
 
 TEST(Status, EveryCodeHasANameAndItsExitCode) {
-  for (const int code : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 130}) {
+  for (const int code : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 130}) {
     EXPECT_NE(StatusCodeName(static_cast<StatusCode>(code)), "unknown") << code;
     EXPECT_EQ(ExitCode(static_cast<StatusCode>(code)), code);
   }

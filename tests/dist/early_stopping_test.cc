@@ -28,7 +28,8 @@ class EarlyStop : public ::testing::Test {
     config_ = small_.Config("eval { set { name: \"seen\" files: \"" + small_.train_file() +
                             "\" } slices: [\"user\", \"item\"] }\n"
                             "train { epochs: 20 eval_every_steps: 3 keep_best: true }\n"
-                            "optimizer { embedding { adam { lr: 0.01 } } }\n");
+                            "optimizer { embedding { adam { lr: 0.01 } }\n"
+                            "  schedule { warmup_steps: 5 epoch { factor: 0.97 } } }\n");
   }
 
   std::vector<std::string> Arguments(const std::string& command, const Shape& shape,
@@ -125,10 +126,35 @@ TEST_F(EarlyStop, AfterKillsChoosesAsTheRunThatWasLeftAlone) {
   EXPECT_NE(BestLine(alone).find("step-00000090, digest "), std::string::npos) << BestLine(alone);
 }
 
+// Neither where nothing is evaluated anew, nor by another way to the run's folder.
+TEST_F(EarlyStop, ARunThatIsDoneKeepsItsBest) {
+  const auto digest = [&] {
+    return RunTrestle({1, false, {"checkpoint", "digest", Folder("run") + "/best"}})
+        .process.output.substr(0, 16);
+  };
+  const ProcessResult first = Run("train", kShapes[0], "run", {"--set", "train.max_steps=4"});
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+  EXPECT_NE(BestLine(first).find(": step-00000003, "), std::string::npos) << BestLine(first);
+  const std::string best = digest();
+  const ProcessResult other = Run("train", kShapes[0], "run",
+                                  {"--set", "train.max_steps=4", "--set",
+                                   "data.test=" + small_.train_file(), "--resume", "latest"});
+  EXPECT_EQ(other.exit_code, 0) << other.output;
+  EXPECT_EQ(Count(other.output, "nothing to do"), 1) << other.output;
+  const ProcessResult longer =
+      Run("train", kShapes[3], "run",
+          {"--set", "train.max_steps=6", "--set", "train.eval_every_steps=1000", "--resume",
+           Folder("run") + "/./checkpoints"});
+  EXPECT_EQ(longer.exit_code, 0) << longer.output;
+  EXPECT_EQ(Count(longer.output, "\nresumed "), 1) << longer.output;
+  EXPECT_EQ(digest(), best) << longer.output;
+}
+
 // Time that is over ends a start well, without a trace in what a later one decides.
 TEST_F(EarlyStop, MaxMinutesEndsAStartAndResumeGoesOnExactly) {
   const std::vector<std::string> steps = {"--set", "train.max_steps=40"};
   const ProcessResult alone = Run("train", kShapes[0], "alone", steps);
+  ASSERT_EQ(alone.exit_code, 0) << alone.output;
   std::vector<std::string> timed = steps;
   timed.insert(timed.end(), {"--set", "train.max_minutes=0.000001", "--resume", "latest"});
   const ProcessResult first = Run("train", kShapes[3], "timed", timed);
@@ -136,11 +162,13 @@ TEST_F(EarlyStop, MaxMinutesEndsAStartAndResumeGoesOnExactly) {
   EXPECT_EQ(Count(first.output, "train.max_minutes are over"), 1) << first.output;
   EXPECT_EQ(Count(first.output, "\ntest  "), 1) << first.output;
   const ProcessResult second = Run("train", kShapes[1], "timed", timed);
+  EXPECT_EQ(second.exit_code, 0) << second.output;
   EXPECT_NE(second.output, first.output);
   EXPECT_EQ(Count(second.output, "\nresumed "), 1) << second.output;
   timed = steps;
   timed.insert(timed.end(), {"--resume", "latest"});
   const ProcessResult ended = Run("train", kShapes[1], "timed", timed);
+  ASSERT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_EQ(BestLine(ended), BestLine(alone)) << ended.output;
   EXPECT_EQ(LineAfter(ended.output, "digest "), LineAfter(alone.output, "digest "));
   const ProcessResult other =

@@ -14,8 +14,8 @@ struct Shape {
 };
 
 JobResult RunJob(const std::string& command, const std::string& config, const Shape& shape) {
-  std::vector<std::string> arguments = {
-      command, config, "--set", "cluster.servers=" + std::to_string(shape.servers)};
+  std::vector<std::string> arguments = {command, config, "--set",
+                                        "cluster.servers=" + std::to_string(shape.servers)};
   if (command == "train") arguments.push_back("--fresh");
   const JobResult result = RunTrestle({shape.ranks, shape.mpirun, arguments});
   EXPECT_EQ(result.process.exit_code, 0) << result.process.output;
@@ -36,6 +36,21 @@ TEST(Eval, PrintsTheMetricsOfTheTrainingRunInAnyShape) {
           << trained.ranks << " to " << shape.ranks << " ranks";
     }
   }
+}
+
+TEST(Eval, ASetWithoutRowsIsToldByItsName) {
+  const SmallJob job;
+  const std::string file = job.dir().Write("new.csv", "user,item,hist,price,click\n1,2,3,4,5\n");
+  const std::string config = job.Config("eval { set { name: \"new\" files: \"" + file + "\" } }\n");
+  const JobResult result = RunTrestle({2,
+                                       true,
+                                       {"train", config, "--set", "data.max_bad_rows=1", "--set",
+                                        "data.cache=" + job.dir().Join("cache")}});
+  EXPECT_EQ(result.process.exit_code, 3) << result.process.output;
+  EXPECT_NE(
+      result.process.output.find("eval.set new: its files have no rows, or all were rejected"),
+      std::string::npos)
+      << result.process.output;
 }
 
 }  // namespace

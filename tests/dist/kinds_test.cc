@@ -1,5 +1,5 @@
-// A job with every kind of column, under the real mpirun: the same bits on any number of ranks and
-// from a checkpoint in the middle, and what each kind is for.
+// A job with every kind of column, under the real mpirun: the same bits on any number of ranks,
+// with a dedicated server, and from a checkpoint in the middle, and what each kind is for.
 //
 // The label is planted: which pairs of `shop` and `hour` click is drawn for each pair, so that
 // neither says anything alone; a tag among several raises it, and prices above a threshold.
@@ -120,6 +120,7 @@ TEST_F(Kinds, AllTogetherGiveTheSameBitsOnTwoRanksAndAfterAResume) {
   ASSERT_EQ(one.digest.size(), 16u);
   EXPECT_NE(one.process.output.find(" negatives left out, 60000 expected"), std::string::npos);
   EXPECT_EQ(Run("train", 2, config, "two").digest, one.digest);
+  EXPECT_EQ(Run("train", 2, config, "server", {"--set", "cluster.servers=1"}).digest, one.digest);
   const std::string middle = folder_->Join("one") + "/checkpoints/step-00000100.1";
   const JobResult resumed = Run("train", 2, config, "resumed", {"--resume", middle});
   EXPECT_EQ(resumed.digest, one.digest);

@@ -114,6 +114,29 @@ TEST_F(PredictTest, IsTheSameFileOnAnyRanksAndHasTheMetricsOfEval) {
   EXPECT_NEAR(sum / clicks, metrics["pcoc"].get<double>(), 1e-9);
 }
 
+TEST_F(PredictTest, IsCorrectedForNegativesThatWereLeftOutAsEvalIs) {
+  const std::vector<std::string> half = {"--set", "data.negative_keep=0.5", "--set",
+                                         "checkpoint.dir=" + job_.dir().Join("half")};
+  std::vector<std::string> train = {"train", config_}, eval = {"eval", config_};
+  std::vector<std::string> predict = {"--input", test_file(), "--columns", "click"};
+  for (auto* const arguments : {&train, &eval, &predict}) {
+    arguments->insert(arguments->end(), half.begin(), half.end());
+  }
+  ASSERT_EQ(RunTrestle({1, false, train}).process.exit_code, 0);
+  double sum = 0, clicks = 0;
+  const auto lines = Lines(Predict("half.csv", predict));
+  ASSERT_EQ(lines.size(), 1501u) << last_.output;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const auto cells = Cells(lines[i]);
+    clicks += cells[0] == "1";
+    sum += std::stod(cells[2]);
+  }
+  const std::string told =
+      LineAfter(RunTrestle({1, false, eval}).process.output, "predicted/observed ");
+  ASSERT_NE(told, "");
+  EXPECT_NEAR(sum / clicks, std::stod(told), 1e-3);
+}
+
 TEST_F(PredictTest, TakesTextInItsOrderKeepsWhatIsRefusedAndLeavesNoCache) {
   std::ostringstream csv;
   csv << "id,item,user,hist,price\n";
@@ -193,7 +216,8 @@ TEST_F(PredictTest, SaysWhatIsWrong) {
               HasSubstr("column \"user\" holds strings, training read integers: the model"));
   Predict("a.csv", {"--input", input, "--checkpoint", job_.dir().Join("nowhere")});
   EXPECT_EQ(last_.exit_code, 4);
-  EXPECT_THAT(last_.output, HasSubstr("no checkpoint to predict with"));
+  EXPECT_THAT(last_.output,
+              HasSubstr("no checkpoint to predict with (`trestle train` writes them)"));
   EXPECT_FALSE(Exists("a.csv"));
 }
 

@@ -89,11 +89,12 @@ class Segments : public ::testing::Test {
   const SmallJob small_;
   const std::string config_ =
       // The schedule begins anew every day and ends with it.
-      small_.Config("train { epochs: 2 }\n"
-                    "optimizer {\n"
-                    "  embedding { adam { lr: 0.01 } }\n"
-                    "  schedule { warmup_steps: 5 cosine { floor: 0.1 } }\n"
-                    "}\n");
+      small_.Config(
+          "train { epochs: 2 }\n"
+          "optimizer {\n"
+          "  embedding { adam { lr: 0.01 } }\n"
+          "  schedule { warmup_steps: 5 cosine { floor: 0.1 } }\n"
+          "}\n");
   const std::string day2_ = small_.dir().Join("day2.parquet");
   const std::string day3_ = small_.dir().Join("day3.parquet");
   const std::vector<std::string> often_ = {"--set", "checkpoint.every_steps=5", "--set",
@@ -124,6 +125,10 @@ TEST_F(Segments, ADayThatIsDoneIsNotDoneAgain) {
   EXPECT_THAT(again.process.output, HasSubstr("nothing to do"));
   EXPECT_EQ(again.digest, once.digest);
   EXPECT_EQ(Newest("run").SerializeAsString(), before.SerializeAsString());
+  std::vector<std::string> limited = In("run");
+  limited.insert(limited.end(), {"--set", "train.max_steps=32"});
+  const JobResult refused = NextDay({3, true, 1}, day3_, limited, StatusCode::kInvalidConfig);
+  EXPECT_THAT(refused.process.output, HasSubstr("train.max_steps 32 is reached"));
 }
 
 TEST_F(Segments, ADayGoesOnFromTheMiddle) {

@@ -188,6 +188,15 @@ TEST(Ftrl, FollowsThePapersAlgorithmFromAnyInitialWeight) {
   }
 }
 
+TEST(Ftrl, OneTouchOfSmallEvidenceLeavesZero) {
+  std::vector<float> w(4, 0.0f), s(8, 0.0f);
+  ApplyStep(FtrlRow{0.1f, 1, 0.5f, 0}, w, s, {0.5f, -0.5f, 0.2f, -0.75f}, 1);
+  EXPECT_EQ(w[0], 0.0f);
+  EXPECT_EQ(w[1], 0.0f);
+  EXPECT_EQ(w[2], 0.0f);
+  EXPECT_GT(w[3], 0.0f);
+}
+
 TEST(Ftrl, WithoutPenaltiesIsAdagradWithBeta) {
   std::mt19937_64 random(9);
   std::vector<float> w = RandomFloats(random, 8), s(16, 0.0f), adagrad_w = w, adagrad_s(8, 0.0f);

@@ -365,9 +365,12 @@ TEST_F(SnapshotMemoryTest, MarksThatDoNotFitAreAnErrorAndTrainingGoesOn) {
   const Status status = trained_.table.Snapshot(memory).status();
   EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
   const std::string text = status.ToString();
-  EXPECT_NE(text.find("table items"), std::string::npos) << text;
-  EXPECT_NE(text.find(std::to_string(fixed_) + " bytes"), std::string::npos) << text;
-  EXPECT_NE(text.find(std::to_string(fixed_ - 1) + " bytes"), std::string::npos) << text;
+  EXPECT_TRUE(text.starts_with("table items: a snapshot of ")) << text;
+  EXPECT_TRUE(text.ends_with(" rows needs " + std::to_string(fixed_) +
+                             " bytes beside before-images; of the " + std::to_string(fixed_ - 1) +
+                             " bytes that snapshots may hold, 0 are taken; raise "
+                             "checkpoint.snapshot_mb"))
+      << text;
   EXPECT_EQ(memory->held(), 0);
   trained_.Train(Keys(0, kRows + 100));
   ExpectSame(trained_.table, trained_.model);

@@ -52,6 +52,19 @@ TEST(TableSpec, FillsDefaultsOfMomentumRmsPropAndFtrl) {
   EXPECT_EQ(MakeTableSpec(table, 7)->optimizer.ftrl().beta(), 1.0f);
 }
 
+// From there alone a row of small evidence stays at 0.
+TEST(TableSpec, RowsOfFtrlWithL1StartFromZero) {
+  Table table = SmallTable();
+  table.clear_initializer();
+  table.mutable_optimizer()->mutable_ftrl();
+  EXPECT_TRUE(MakeTableSpec(table, 7)->initializer.has_normal());
+  table.mutable_optimizer()->mutable_ftrl()->set_l1(0.5f);
+  EXPECT_TRUE(MakeTableSpec(table, 7)->initializer.has_constant());
+  EXPECT_EQ(MakeTableSpec(table, 7)->initializer.constant().value(), 0.0f);
+  table.mutable_initializer()->mutable_uniform()->set_high(1);
+  EXPECT_TRUE(MakeTableSpec(table, 7)->initializer.has_uniform());
+}
+
 TEST(TableSpec, KeepsAnExplicitZero) {
   Table table = SmallTable();
   table.mutable_initializer()->mutable_normal()->set_std(0.0f);

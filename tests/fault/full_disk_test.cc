@@ -82,6 +82,8 @@ class SmallDisk {
   bool mounted_ = false;
 };
 
+using ::testing::HasSubstr;
+
 // "checkpoint NAME FAILED, ..." and "checkpoint NAME  1.2 MB in ..." of what a job printed.
 struct Said {
   std::vector<std::string> failed, complete;
@@ -206,7 +208,7 @@ TEST_F(FullDisk, FailsTheCheckpointAndNotTheTraining) {
     const Said said = SaidOf(stopped.output);
     EXPECT_EQ(std::set(said.failed.begin(), said.failed.end()).size(), said.failed.size())
         << "said twice";
-    EXPECT_THAT(stopped.output, testing::HasSubstr("No space left"));
+    EXPECT_THAT(stopped.output, HasSubstr("No space left"));
     ExpectOnlyGoodOnes(disk);
     ExpectCounted(disk, said);
 
@@ -222,6 +224,31 @@ TEST_F(FullDisk, FailsTheCheckpointAndNotTheTraining) {
     EXPECT_EQ(LineAfter(rest.output, "\ndigest ").size(), 16u) << rest.output;
     EXPECT_EQ(LineAfter(rest.output, "\ndigest "), LineAfter(alone.output, "\ndigest "));
   }
+}
+
+// The job is stopped while nothing can be written, with a checkpoint in flight.
+TEST_F(FullDisk, ToTheEndIsSaidAndTheCodeOfTheJob) {
+  SmallDisk disk(disk_path_);
+  if (!disk.mounted()) GTEST_SKIP() << "no tmpfs can be mounted here: " << disk.Reason();
+  Process job(
+      disk.Inside(JobCommand({1, false,
+                              OnDisk({"--set", "train.epochs=1000000", "--set",
+                                      "checkpoint.every_steps=1", "--set", "data.test=[]"})})));
+  ASSERT_TRUE(Until(
+      &job, [](const Said& said) { return !said.complete.empty(); }, [] {}))
+      << job.output();
+  ASSERT_TRUE(Until(
+      &job, [](const Said& said) { return said.failed.size() >= 2; }, [&] { disk.FillUpTo(0); }))
+      << job.output();
+  job.Signal(SIGTERM);
+  const ProcessResult stopped = job.Wait();
+  EXPECT_EQ(stopped.exit_code, ExitCode(StatusCode::kIoError)) << stopped.output;
+  EXPECT_THAT(stopped.output, HasSubstr("FAILED, training goes on: "));
+  EXPECT_THAT(stopped.output, HasSubstr("FAILED, the one at the end is still to be written: "));
+  EXPECT_THAT(stopped.output,
+              HasSubstr("FAILED, what was trained since the one before is not saved: "));
+  EXPECT_THAT(stopped.output, HasSubstr("trestle: error: the model could not be saved: "));
+  ExpectOnlyGoodOnes(disk);
 }
 
 }  // namespace

@@ -184,7 +184,8 @@ TEST_F(CheckpointExport, WrongRequestsWriteNothing) {
 
 TEST_F(CheckpointExport, OverwritesOnlyWithForce) {
   const std::string path = dir_.Write("out/user.parquet", "mine");
-  ExpectInvalid({"parquet", dir_.Join("out"), {}, false}, path + ": exists; ");
+  ExpectInvalid({"parquet", dir_.Join("out"), {}, false},
+                path + ": exists; choose another --output, or overwrite it with --force");
   EXPECT_EQ(fs_.Read(path).value(), "mine");
   EXPECT_FALSE(fs_.Exists(dir_.Join("out/item.parquet")));
   ASSERT_TRUE(Export({"parquet", dir_.Join("out"), {}, true}).ok());
@@ -278,7 +279,14 @@ TEST_F(CheckpointCompact, RefusesAFullOneAndANameThatIsTaken) {
   EXPECT_THAT(full.ToString(), HasSubstr("a full checkpoint already"));
   const Status taken = Compact(fs_, path_, Folder());
   EXPECT_EQ(taken.code(), StatusCode::kInvalidConfig);
-  EXPECT_THAT(taken.ToString(), HasSubstr(path_ + ": exists"));
+  EXPECT_THAT(taken.ToString(), HasSubstr(path_ + ": exists; choose another --output"));
+  const std::string half = dir_.Join("half/step-00000020.1");
+  ASSERT_TRUE(fs_.MakeDirectories(half).ok());
+  const Status incomplete = Compact(fs_, path_, dir_.Join("half"));
+  EXPECT_EQ(incomplete.code(), StatusCode::kInvalidConfig);
+  EXPECT_THAT(incomplete.ToString(),
+              HasSubstr(half + ": exists, incomplete; remove it if a compact that ended early left "
+                               "it, or choose another --output"));
 }
 
 TEST_F(CheckpointCompact, BrokenAnywhereItLeavesNothing) {

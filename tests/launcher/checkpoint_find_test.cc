@@ -63,7 +63,8 @@ TEST_F(FindCheckpointTest, TheBestIsTheOneThatTheNewestKnowsOf) {
   };
   add("step-00000010.1", "");
   EXPECT_THAT(Find(dir_.Join("run/best")).status().ToString(),
-              HasSubstr("step-00000010.1, the newest checkpoint, knows of no best one"));
+              HasSubstr("step-00000010.1, the newest checkpoint, knows of no best one; train with "
+                        "train.keep_best: true"));
   add("step-00000020.1", "step-00000020.1");
   add("step-00000030.1", "step-00000020.1");
   for (const std::string& path : {dir_.Join("run/best"), dir_.Join("run/best/"), Folder() + "/best",

@@ -125,7 +125,10 @@ TEST_F(Compatibility, NumbersOfOptimizersAreRecorded) {
   EXPECT_THAT(Recorded({"tables[item].optimizer.adam.lr=0.25"}), ElementsAre(HasSubstr("0.25")));
 }
 
-TEST_F(Compatibility, LossAndScheduleAreRecorded) {
+TEST_F(Compatibility, LossWeightsAndScheduleAreRecorded) {
+  EXPECT_THAT(Recorded({"data.weight=w", "data.max_weight=7", "data.positive_weight=2"}),
+              ElementsAre(HasSubstr("data.weight"), HasSubstr("data.positive_weight: 2"),
+                          HasSubstr("data.max_weight: 7")));
   EXPECT_THAT(Recorded({"loss.focal.gamma=2"}), ElementsAre(HasSubstr("loss")));
   const std::string exponential =
       Replaced("optimizer {", "optimizer { schedule { exponential { decay_steps: 9 } }");
@@ -139,6 +142,8 @@ TEST_F(Compatibility, EpochsAreRecordedWhereTheScheduleEndsWithThem) {
   EXPECT_THAT(RecordedOf(CheckText(cosine, {})), IsEmpty());
   EXPECT_THAT(RecordedOf(CheckText(cosine, {"train.epochs=9"})),
               ElementsAre("step 1200: train.epochs: 5 -> 9"));
+  EXPECT_THAT(RecordedOf(CheckText(cosine, {"train.max_steps=2000"})),
+              ElementsAre("step 1200: train.max_steps: 2000"));
   EXPECT_THAT(
       RecordedOf(CheckText(cosine, {"train.epochs=9", "optimizer.schedule.cosine.steps=500"})),
       ElementsAre("step 1200: optimizer.schedule.cosine.steps: 500"));
@@ -287,6 +292,8 @@ TEST_F(Compatibility, EvaluationNeedsTheSameModelAlone) {
                           "model.din.mlp.units=9", "tables[item].dim=3"}) {
     EXPECT_EQ(check(kConfig, {set}).code(), StatusCode::kInvalidConfig) << set;
   }
+  EXPECT_THAT(check(kConfig, {"data.negative_keep=0.5"}).ToString(),
+              HasSubstr("the model was trained with another data.negative_keep"));
 }
 
 class InputFiles : public testing::Test {

@@ -239,7 +239,7 @@ TEST(ConfigErrors, MisspeltIsNotMissingToo) {
             "c.textproto:1:19: unknown field \"lable\" in data; did you mean \"label\"? Fields of "
             "data: train, test, label, cache, text, positive_from, holdout, group, order, "
             "max_bad_rows, weight, "
-            "positive_weight, negative_keep");
+            "positive_weight, max_weight, negative_keep");
 }
 
 TEST(ConfigErrors, TablesNeedDistinctNames) {

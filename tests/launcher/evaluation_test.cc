@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // Of a config with `more`; "" if it is good.
 std::string ErrorsOf(const std::string& more, const std::string& test = "test: \"t\"") {
@@ -40,11 +41,15 @@ TEST(EvaluationConfig, MistakesAreNamedWithTheirPlace) {
   EXPECT_THAT(ErrorsOf("eval { slices: [\"a\", \"a\"] }"),
               HasSubstr("eval.slices[1]: \"a\" is there already"));
   EXPECT_THAT(ErrorsOf("eval { slices: \"\" }"), HasSubstr("a column has an empty name"));
-  EXPECT_THAT(ErrorsOf("eval { monitor: GAUC }"), HasSubstr("GAUC needs data.group"));
+  EXPECT_THAT(ErrorsOf("eval { monitor: GAUC }"),
+              HasSubstr("eval.monitor: GAUC needs data.group, the column of the groups"));
   EXPECT_THAT(ErrorsOf("train { patience: 0 }"), HasSubstr("allowed: at least 1"));
 }
 
 TEST(EvaluationConfig, WhatNeedsEvaluationsNeedsFilesToEvaluate) {
+  EXPECT_THAT(ErrorsOf("train { patience: 2 }", ""),
+              HasSubstr("train.patience: there is nothing to evaluate; name files in data.test or "
+                        "eval.set, or set data.holdout"));
   for (const char* field : {"eval_every_steps: 5", "patience: 2", "keep_best: true"}) {
     const std::string train = std::string("train { ") + field + " }";
     EXPECT_THAT(ErrorsOf(train, ""), HasSubstr("there is nothing to evaluate; name files in"));
@@ -81,7 +86,33 @@ TEST(EvaluationText, SlicesAreAnAlignedTable) {
             "  and 5 more values, 14 rows of them; metrics.jsonl has the first 1,000 values");
   column.too_many = true;
   EXPECT_THAT(SliceLines("test", column),
-              ElementsAre("test by city: more than 65,536 values, too many for slices"));
+              ElementsAre("test by city: not sliced: more than 65,536 values, or one above 256 "
+                          "bytes"));
+}
+
+TEST(EvaluationText, ValuesOfSlicesStayInTheirLines) {
+  SlicedColumn column{"city", false, {}, 0, 0};
+  std::string text = "a\n\x1b";
+  for (int i = 0; i < 20; ++i) text += "ö";
+  column.slices.push_back({text, 1, 1, 1, 1, 1});
+  const auto lines = SliceLines("test", column);
+  ASSERT_EQ(lines.size(), 2u);
+  std::string shown = "  a\\n\\x1b";
+  for (int i = 0; i < 18; ++i) shown += "ö";  // 39 bytes: 40 would cut one
+  EXPECT_THAT(lines[1], StartsWith(shown + "... "));
+  for (int i = 0; i < 20; ++i) column.slices.push_back({"x", 1, 1, 1, 1, 1});
+  EXPECT_EQ(SliceLines("test", column).back(),
+            "  and 1 more value, 1 row of them; metrics.jsonl has all values");
+}
+
+TEST(EvaluationText, ABestThatCouldNotBeSavedIsNotSaidToBeTheOneThatIs) {
+  EvaluationRecord record;
+  record.set_best_step(7);
+  EXPECT_EQ(BestSavedText(record), "");
+  record.set_checkpoint("step-00000007.1");
+  EXPECT_EQ(BestSavedText(record), ": step-00000007.1");
+  record.set_checkpoint("step-00000004.1");
+  EXPECT_EQ(BestSavedText(record), ", not saved; the best saved is step-00000004.1");
 }
 
 TEST(EvaluationText, TheMonitoredValueIsThatOfTheMetric) {

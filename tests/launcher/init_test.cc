@@ -187,7 +187,8 @@ TEST_F(Init, MistakesAreOneLine) {
     EXPECT_EQ(result.exit_code, code) << result.output;
     EXPECT_THAT(result.output, HasSubstr(text));
   };
-  expect({"init", "a.csv", "--label", "click"}, 2, "--label click: no such column");
+  expect({"init", "a.csv", "--label", "click"}, 2,
+         "--label click: no such column; did you mean \"clk\"?");
   expect({"init", "gone.csv", "--label", "clk"}, 4, "gone.csv: no such file");
   expect({"init", "a.csv", "--label", "clk", "--group", "y"}, 2, "--group y: no such id");
   dir_.Write("a.textproto", "");

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "tests/support/temp_dir.h"
@@ -142,6 +143,24 @@ TEST_F(JobPlans, LaneRowsAreTheMostThatALaneCanHave) {
 TEST_F(JobPlans, LargeLanesTakeCoarserUnits) {
   EXPECT_LT(Good("", {"batch.rows=65536", "batch.lanes=4"}).unit.fraction_bits(),
             Good("", {"batch.rows=65536", "batch.lanes=256"}).unit.fraction_bits());
+}
+
+// As a lane of so many times the rows: nobody's step may be bad for the weights that were allowed.
+TEST_F(JobPlans, WeightsTakeCoarserUnitsAndNoWeightsTheSame) {
+  const auto bits = [&](const std::vector<std::string>& set) {
+    return Good("", set).unit.fraction_bits();
+  };
+  const std::string weight = "data.weight=w", rows = "batch.rows=1792";  // 256 a lane
+  EXPECT_EQ(bits({rows}), 40);
+  EXPECT_EQ(bits({rows, "data.positive_weight=2"}), 40);
+  EXPECT_EQ(bits({rows, "data.positive_weight=0.5"}), 40);
+  EXPECT_EQ(bits({rows, "data.positive_weight=1000"}), 31);
+  EXPECT_EQ(bits({rows, weight}), 34) << "up to 100";
+  EXPECT_EQ(bits({rows, weight, "data.max_weight=1"}), 40);
+  EXPECT_EQ(bits({rows, weight, "data.max_weight=600", "data.positive_weight=2"}), 30);
+  const FixedUnit unit = Good("", {rows, weight}).unit;
+  EXPECT_EQ(Good("", {rows, weight}).Backend({}, 2).lane_rows, 25'600);
+  EXPECT_TRUE(unit.IsTerm(256 * 100 * std::log(2.0f))) << "the losses of a lane at the first step";
 }
 
 TEST_F(JobPlans, AnEntryForNoTableIsAnErrorThatListsThem) {

@@ -56,6 +56,8 @@ TEST_F(PrepareImportCommand, MemoryIsASizeAndNotTooLittle) {
     EXPECT_EQ(refused.exit_code, 2) << refused.output;
     EXPECT_THAT(refused.output, HasSubstr("--memory")) << memory;
   }
+  EXPECT_THAT(Import("y,id,x\n1,2,3\n", {"--memory", "63M"}).output,
+              HasSubstr("--memory: at least 64MB"));
 }
 
 TEST_F(PrepareImportCommand, MistakesOfTheConfigAreCode2) {

@@ -14,6 +14,7 @@
 namespace trestle {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 NamedTensor RandomTensor(std::mt19937_64& random, const std::string& name, int rows, int cols) {
@@ -85,6 +86,20 @@ TEST(DenseFile, RefusesNamesTwiceAndWrongShapes) {
     EXPECT_EQ(status.code(), StatusCode::kInternal);
     EXPECT_THAT(status.ToString(), HasSubstr("dense.safetensors: tensor " + tensors[0].name));
   }
+}
+
+TEST(DenseFile, OneThatWasChangedSaysBothHashes) {
+  TempDir dir;
+  const auto entry = WriteDenseFile(FileSystem::Local(), dir.path(), {{"a", 1, 1, {3.0f}}});
+  ASSERT_TRUE(entry.ok()) << entry.status().ToString();
+  std::string text = FileSystem::Local().Read(dir.Join(kDenseFileName)).value();
+  text.back() ^= 1;
+  dir.Write(kDenseFileName, text);
+  const Status status = ReadDenseFile(FileSystem::Local(), dir.path(), *entry).status();
+  EXPECT_EQ(status.code(), StatusCode::kCorrupt);
+  EXPECT_THAT(
+      status.ToString(),
+      ContainsRegex("dense.safetensors: XXH3-128 is [0-9a-f]+, expected [0-9a-f]+: changed"));
 }
 
 // A file whose checksum fits, but which no Trestle wrote.

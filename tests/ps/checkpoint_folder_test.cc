@@ -204,8 +204,19 @@ TEST(RemoveOldCheckpoints, KeepsNewestAndEveryKthAndBases) {
                           "step-00000100.1", "step-00000110.1"));
 }
 
-// The best one that any kept one knows of, so that a run resumed there has it still.
-TEST(RemoveOldCheckpoints, KeepsTheBestOfEveryKeptOneAndItsBase) {
+// Or each k-th would keep one more for ever.
+TEST(RemoveOldCheckpoints, EveryKthDoesNotKeepItsBest) {
+  TempDir dir;
+  for (int64_t n = 1; n <= 8; ++n) {
+    MakeCheckpoint(dir, {n, 1}, n, true, "", CheckpointName{(n - 1) / 2 * 2 + 1, 1}.ToString());
+  }
+  ASSERT_TRUE(RemoveOldCheckpoints(Disk(), dir.path(), {.keep = 1, .keep_every = 4}, 1).ok());
+  EXPECT_THAT(Names(dir.path()),
+              ElementsAre("step-00000004.1", "step-00000007.1", "step-00000008.1"));
+}
+
+// The best one that any of the newest knows of, so that a run resumed there has it still.
+TEST(RemoveOldCheckpoints, KeepsTheBestOfEachOfTheNewestAndItsBase) {
   TempDir dir;
   const std::string first = CheckpointName{10, 1}.ToString();
   const std::string second = CheckpointName{30, 1}.ToString();

@@ -1,10 +1,14 @@
 // Checkpoints that cannot be written: they fail alone, on all ranks, and training goes on as ever.
+#include <pthread.h>
+
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <new>
-#include <utility>
+#include <string>
 #include <vector>
 
+#include "ps/checkpoint/rank_files.h"
 #include "tests/ps/checkpoint_writer_fixture.h"
 #include "tests/support/fault_filesystem.h"
 #include "tests/support/sanitizers.h"
@@ -71,7 +75,10 @@ TEST_F(CheckpointWriterFailureTest, AStepThatWaitsTooLongFailsTheCheckpointAlone
     const CheckpointReport scarce = run();
     EXPECT_EQ(scarce.step, plenty.step);
     EXPECT_EQ(scarce.failure.code(), StatusCode::kOutOfMemory) << scarce.failure.ToString();
-    EXPECT_THAT(scarce.failure.ToString(), HasSubstr("too slow to wait for"));
+    EXPECT_THAT(
+        scarce.failure.ToString(),
+        HasSubstr("memory for rows that change while they are written ran out, and the disk was "
+                  "too slow to wait for; raise checkpoint.snapshot_mb"));
     EXPECT_GT(scarce.waited_seconds, 0);
     EXPECT_LE(scarce.snapshot_peak_bytes, job.policy.snapshot_bytes);
   }
@@ -87,7 +94,8 @@ TEST_F(CheckpointWriterFailureTest, NoMemoryToCopyTheNetworkFailsTheCheckpointAl
     ASSERT_EQ(reports.size(), 3u);
     for (const auto& of_rank : outcome.reports) {
       EXPECT_EQ(of_rank.front().failure.code(), StatusCode::kOutOfMemory);
-      EXPECT_THAT(of_rank.front().failure.ToString(), HasSubstr("no memory to write a checkpoint"));
+      EXPECT_THAT(of_rank.front().failure.ToString(),
+                  HasSubstr("marking: no memory to write a checkpoint with"));
     }
     ExpectHolds(job, outcome, reports[1]);
     ExpectHolds(job, outcome, reports[2]);
@@ -96,36 +104,80 @@ TEST_F(CheckpointWriterFailureTest, NoMemoryToCopyTheNetworkFailsTheCheckpointAl
   }
 }
 
-// Memory runs out once, while the leader makes a checkpoint complete.
+// Memory runs out once: while a rank writes its files, or while the leader makes a checkpoint
+// complete.
 class NoMemoryFileSystem final : public PassingFileSystem {
  public:
-  using PassingFileSystem::PassingFileSystem;
+  NoMemoryFileSystem(FileSystem& beneath, bool while_writing)
+      : PassingFileSystem(beneath), while_writing_(while_writing) {}
+  Status MakeDirectories(const std::string& path) override {
+    if (while_writing_ && path.ends_with("/embedding")) ThrowOnce();
+    return PassingFileSystem::MakeDirectories(path);
+  }
   Status SyncDirectory(const std::string& path) override {
-    if (path == kFolder && !std::exchange(thrown_, true)) throw std::bad_alloc();
+    if (!while_writing_ && path == kFolder) ThrowOnce();
     return PassingFileSystem::SyncDirectory(path);
   }
 
  private:
-  bool thrown_ = false;
+  void ThrowOnce() {
+    if (!thrown_.exchange(true)) throw std::bad_alloc();
+  }
+  const bool while_writing_;
+  std::atomic<bool> thrown_{false};
 };
 
-TEST_F(CheckpointWriterFailureTest, NoMemoryForTheManifestFailsTheCheckpointAlone) {
-  for (const JobShape& shape : kShapes) {
+class NoMemoryTest : public CheckpointWriterFailureTest {
+ protected:
+  void ExpectThatOneFails(const JobShape& shape, bool while_writing, const std::string& reason) {
     SCOPED_TRACE(Text(shape));
     CheckpointJob job = Job(shape, 5, 12);
-    NoMemoryFileSystem full(*disk_);
+    NoMemoryFileSystem full(*disk_, while_writing);
     job.files = [&](int) -> FileSystem& { return full; };
     const CheckpointOutcome outcome = RunCheckpointJob(job);
     const auto reports = LeadersReports(job, outcome);
     ASSERT_EQ(reports.size(), 3u);
     for (const auto& of_rank : outcome.reports) {
       EXPECT_EQ(of_rank.front().failure.code(), StatusCode::kOutOfMemory);
+      EXPECT_THAT(of_rank.front().failure.ToString(), HasSubstr(reason));
       EXPECT_TRUE(of_rank.front().cleanup.ok()) << of_rank.front().cleanup.ToString();
     }
     ExpectHolds(job, outcome, reports[1]);
     ExpectHolds(job, outcome, reports[2]);
     ExpectOnlyGoodOnes();
   }
+};
+
+TEST_F(NoMemoryTest, ForTheFilesOfARankFailsTheCheckpointAlone) {
+  for (const JobShape& shape : kShapes) {
+    ExpectThatOneFails(shape, true, "writing: no memory to write a checkpoint with");
+  }
+}
+
+TEST_F(NoMemoryTest, ForTheManifestFailsTheCheckpointAlone) {
+  for (const JobShape& shape : kShapes) {
+    ExpectThatOneFails(shape, false, "completing: no memory to write a checkpoint with");
+  }
+}
+
+// The system's limit on threads does not bind root, but the room for a stack does.
+TEST(RankFilesTest, SaysThatTheSystemHasNoThread) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer makes threads its own way";
+  pthread_attr_t usual, endless;
+  ASSERT_EQ(::pthread_getattr_default_np(&usual), 0);
+  ASSERT_EQ(::pthread_getattr_default_np(&endless), 0);
+  ASSERT_EQ(::pthread_attr_setstacksize(&endless, size_t{1} << 60), 0);
+  RecordingFileSystem disk;
+  bool done = false;
+  RankFiles files(disk, {.folder = kFolder}, {}, {});
+  ASSERT_EQ(::pthread_setattr_default_np(&endless), 0);
+  const Status started = files.Start([&] { done = true; });
+  ASSERT_EQ(::pthread_setattr_default_np(&usual), 0);
+  EXPECT_EQ(started.code(), StatusCode::kOutOfMemory);
+  EXPECT_THAT(started.ToString(), HasSubstr("no thread to write a checkpoint with: "));
+  EXPECT_FALSE(done);
+  ::pthread_attr_destroy(&endless);
+  ::pthread_attr_destroy(&usual);
 }
 
 // A filesystem that fails once, at any call of any rank: that checkpoint fails on all ranks,

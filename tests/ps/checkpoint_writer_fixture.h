@@ -15,6 +15,7 @@
 #include "ps/checkpoint/checkpoint_writer.h"
 #include "ps/checkpoint/manifest.h"
 #include "tests/ps/checkpoint_job.h"
+#include "tests/support/passing_filesystem.h"
 #include "tests/support/recording_filesystem.h"
 
 namespace trestle::testing {
@@ -26,42 +27,6 @@ inline std::string Text(JobShape shape) {
 }
 
 inline constexpr char kFolder[] = "/run/checkpoints";
-
-// Passes everything on.
-class PassingFileSystem : public FileSystem {
- public:
-  explicit PassingFileSystem(FileSystem& beneath) : beneath_(beneath) {}
-
-  Result<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
-    return beneath_.Create(path);
-  }
-  Result<std::unique_ptr<WritableFile>> OpenAppend(const std::string& path) override {
-    return beneath_.OpenAppend(path);
-  }
-  Result<std::string> Read(const std::string& path) override { return beneath_.Read(path); }
-  Result<int64_t> Size(const std::string& path) override { return beneath_.Size(path); }
-  bool Exists(const std::string& path) override { return beneath_.Exists(path); }
-  Status MakeDirectories(const std::string& path) override {
-    return beneath_.MakeDirectories(path);
-  }
-  Status Rename(const std::string& from, const std::string& to) override {
-    return beneath_.Rename(from, to);
-  }
-  Status Remove(const std::string& path) override { return beneath_.Remove(path); }
-  Status RemoveDirectory(const std::string& path) override {
-    return beneath_.RemoveDirectory(path);
-  }
-  Status SyncDirectory(const std::string& path) override { return beneath_.SyncDirectory(path); }
-  Result<std::vector<std::string>> List(const std::string& path) override {
-    return beneath_.List(path);
-  }
-  Result<std::vector<std::string>> Glob(const std::string& pattern) override {
-    return beneath_.Glob(pattern);
-  }
-
- private:
-  FileSystem& beneath_;
-};
 
 // Holds back whoever writes, until it is opened.
 class GatedFileSystem final : public PassingFileSystem {

@@ -245,7 +245,6 @@ TEST_F(CheckpointWriterTest, RetentionKeepsWhatDeltasStandOn) {
   ExpectOnlyGoodOnes();
 }
 
-// Training ends where a checkpoint stands: its manifest alone is written again.
 // Evaluations after step 4, at which a checkpoint was begun, and after step 7, at which none was:
 // each was the best so far. With `fails` the second one's checkpoint can not be written.
 void KeepBestAt4And7(bool fails, CheckpointJob* job) {
@@ -290,6 +289,7 @@ TEST_F(CheckpointWriterTest, TheBestStaysWithWhatRetentionKeepsAndEveryManifestN
   }
 }
 
+// Training ends where a checkpoint stands: its manifest alone is written again.
 TEST_F(CheckpointWriterTest, FinishAtTheStepOfTheNewestStatesItsEndOnly) {
   for (const JobShape& shape : kShapes) {
     SCOPED_TRACE(Text(shape));

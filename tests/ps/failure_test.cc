@@ -219,5 +219,70 @@ TEST(ExchangeFailure, AfterAFailedPushTheNextPrepareFailsOnEveryRankWithTheSameC
   EXPECT_TRUE(ran.ok()) << ran.ToString();
 }
 
+// Notes how long a rank would wait for others at each message of keys.
+class LimitNoter final : public Communicator {
+ public:
+  explicit LimitNoter(Communicator& comm) : comm_(comm) {}
+  Rank rank() const override { return comm_.rank(); }
+  int size() const override { return comm_.size(); }
+  std::string host() const override { return comm_.host(); }
+  Status SetMembers(Stream stream, std::vector<Rank> members) override {
+    return comm_.SetMembers(stream, std::move(members));
+  }
+  Status AllToAll(Operation op, std::span<const ConstBuffer> send,
+                  std::span<const MutableBuffer> recv) override {
+    if (op.stream == Stream::kKeys) limits.push_back(op.limit);
+    return comm_.AllToAll(op, send, recv);
+  }
+  Status AllReduceSum(Operation op, std::span<int64_t> values) override {
+    return comm_.AllReduceSum(op, values);
+  }
+  Status Broadcast(Operation op, MutableBuffer bytes, Rank root) override {
+    return comm_.Broadcast(op, bytes, root);
+  }
+  Result<std::vector<std::string>> AllGather(Operation op, const std::string& text) override {
+    return comm_.AllGather(op, text);
+  }
+  Result<std::vector<std::string>> Gather(Operation op, const std::string& text,
+                                          Rank root) override {
+    return comm_.Gather(op, text, root);
+  }
+  Status Barrier(Operation op) override { return comm_.Barrier(op); }
+  void Abort(int exit_code, const std::string& reason) override { comm_.Abort(exit_code, reason); }
+
+  std::vector<std::chrono::milliseconds> limits;
+
+ private:
+  Communicator& comm_;
+};
+
+// Between two passes workers sort metrics, which takes as long as it takes.
+TEST(ExchangeFailure, ADedicatedServerWaitsLongForTheFirstHeaderOfAPassAlone) {
+  const auto roles = AssignRoles(1, {"host", "host"});
+  const Status ran = RunThreadRanks(
+      2,
+      [&](Communicator& comm) -> Status {
+        ThreadPool pool(1);
+        LimitNoter noter(comm);
+        TRESTLE_ASSIGN_OR_RETURN(auto node,
+                                 MakeNode(noter, {*roles, {Spec("t", 4, false)}, {0}, {}}, &pool));
+        constexpr std::chrono::milliseconds kShort{0}, kLong{kLongPhase};
+        if (!node->is_worker()) {
+          TRESTLE_RETURN_IF_ERROR(node->Serve());
+          EXPECT_EQ(noter.limits, (std::vector{kShort, kLong, kShort, kLong}));
+          return {};
+        }
+        for (const Action action :
+             {Action::kEndPass, Action::kCheckpoint, Action::kEndPass, Action::kStop}) {
+          const StepHeader header{action, 1, 0, 0, false};
+          TRESTLE_RETURN_IF_ERROR(node->client().Prepare(header, {}, Status()).status());
+        }
+        EXPECT_EQ(noter.limits, std::vector(4, kShort));
+        return {};
+      },
+      {std::chrono::seconds(20)});
+  EXPECT_TRUE(ran.ok()) << ran.ToString();
+}
+
 }  // namespace
 }  // namespace trestle::testing

@@ -13,6 +13,7 @@
 #include "tests/worker/import_fixture.h"
 #include "worker/block_file.h"
 #include "worker/bucket_bounds.h"
+#include "worker/derived_keys.h"
 #include "worker/import/key_counts.h"
 #include "worker/negative_keep.h"
 
@@ -344,15 +345,33 @@ TEST(Weights, WhatIsNoWeightIsABadRow) {
   WriteParquet(dir.Join("f"),
                {{"y", Int64s({0, 0, 1, 0, 1, 0})},
                 {"a", Int64s({0, 1, 2, 3, 4, 5})},
-                {"w", Values("double", "[1, -0.5, 0, null, 1e300, 1e38]")}},
+                {"w", Values("double", "[1, -0.5, 0, null, 1e300, 1000]")}},
                100);
-  const Schema schema =
-      SchemaOf(R"(label: "y" weight: "w" positive_weight: 1e3)", R"(id { columns: "a" })");
+  const Schema schema = SchemaOf(R"(label: "y" weight: "w" max_weight: 1e3 positive_weight: 1e3)",
+                                 R"(id { columns: "a" })");
   std::string first;
   const auto steps = ReadAll(*MustOpen(schema, {dir.Join("f")}), WholePlan(9, 1), nullptr, &first);
   EXPECT_THAT(Ids(steps[0][0].slots[0]), ElementsAre(0, 2, 5));
-  EXPECT_THAT(steps[0][0].weights, ElementsAre(1, 0, 1e38f));
+  EXPECT_THAT(steps[0][0].weights, ElementsAre(1, 0, 1000));
   EXPECT_THAT(first, HasSubstr("row 1: w -0.5 is no weight: below 0 or does not fit a float"));
+}
+
+TEST(Weights, OneAboveTheMostIsABadRow) {
+  const TempDir dir{"kinds"};
+  WriteParquet(dir.Join("f"),
+               {{"y", Int64s({0, 1, 1})},
+                {"a", Int64s({0, 1, 2})},
+                {"w", Values("double", "[100, 100.5, 100]")}},
+               100);
+  const auto read = [&](const std::string& data, std::string* first) {
+    const Schema schema = SchemaOf(R"(label: "y" weight: "w" )" + data, R"(id { columns: "a" })");
+    return ReadAll(*MustOpen(schema, {dir.Join("f")}), WholePlan(9, 1), nullptr, first)[0][0]
+        .weights;
+  };
+  std::string first;
+  EXPECT_THAT(read("positive_weight: 3", &first), ElementsAre(100, 300));
+  EXPECT_THAT(first, HasSubstr("row 1: w 100.5, the weight, is above data.max_weight, 100"));
+  EXPECT_THAT(read("max_weight: 101", &first), ElementsAre(100, 100.5, 100));
 }
 
 TEST_F(ImportTest, WeightsBelowZeroAreRejected) {
@@ -364,6 +383,26 @@ TEST_F(ImportTest, WeightsBelowZeroAreRejected) {
   EXPECT_THAT(rejected, HasSubstr("w -2, the weight, is below 0 or does not fit a float"));
   EXPECT_THAT(rejected, HasSubstr("w is missing, and it is the weight"));
   EXPECT_THAT(rejected, HasSubstr("w 1e+39, the weight, is below 0"));
+}
+
+TEST_F(ImportTest, TestFilesNeedNoWeights) {
+  dir_.Write("in/a.csv", "y,a,w\n0,1,2\n1,2,3\n");
+  dir_.Write("test/b.csv", "y,a\n1,7\n");
+  Configure(R"(label: "y" weight: "w" order: TIME)", R"(id { columns: "a" })");
+  data_.add_test(dir_.Join("test/b.csv"));
+  const PreparedInput input = MustPrepare();
+  EXPECT_THAT(Rows(input.train).weights, ElementsAre(2, 3));
+  schema_.weight.clear();
+  EXPECT_THAT(Ids(Rows(input.test).slots[0]), ElementsAre(7));
+}
+
+TEST(MeaningOfKeys, SaysWhichPartOfTheTime) {
+  const Schema schema = SchemaOf(R"(label: "y")", R"(
+      id { columns: "t" time: HOUR_OF_WEEK } id { columns: "a" hash_buckets: 9 }
+      cross { columns: ["t", "a"] })");
+  EXPECT_EQ(MeaningOfKeys(schema, {}, 0), "HOUR_OF_WEEK");
+  EXPECT_EQ(MeaningOfKeys(schema, {}, 1), "in 9 hash buckets");
+  EXPECT_EQ(MeaningOfKeys(schema, {}, 2), "cross of t (HOUR_OF_WEEK), a");
 }
 
 TEST_F(ImportTest, KindsComeFromJsonLinesToo) {

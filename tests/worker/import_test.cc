@@ -27,6 +27,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 std::string Packed(arrow::Compression::type kind, const std::string& text) {
   const auto codec = arrow::util::Codec::Create(kind).ValueOrDie();
@@ -58,7 +59,8 @@ TEST_F(ImportTest, SlicesAndOtherEvaluationSetsAreImportedToo) {
   const LaneRows rows = Rows(input->more_tests[0]);
   EXPECT_THAT(rows.slices[0], ElementsAre("9", "K\xc3\xb6ln", "9"));
   EXPECT_THAT(rows.slices[1], ElementsAre("8", "9", "9"));
-  EXPECT_THAT(Rows(input->train).slices[0], ElementsAre("Berlin", kMissingText));
+  schema_.slices = {"user"};  // the training's rows have no column for slices alone
+  EXPECT_THAT(Rows(input->train).slices[0], ElementsAre("42", "7"));
 }
 
 TEST_F(ImportTest, RowsOfACsvArriveAsTheyAre) {
@@ -253,6 +255,48 @@ TEST_F(ImportTest, AChangedFileIsNoticedAndATouchedOneIsNot) {
   EXPECT_EQ(CacheBytes().size(), 2u) << "manifest and one file";
 }
 
+// A setting of evaluations alone: a run that is resumed may have another.
+TEST_F(ImportTest, OtherSlicesLeaveWhatIsTrainedOn) {
+  std::string text = "clk,user,city\n";
+  for (int i = 0; i < 40; ++i) text += std::to_string(i % 2) + "," + std::to_string(i) + ",1\n";
+  dir_.Write("in/a.csv", text);
+  dir_.Write("test/b.csv", "clk,user,city\n1,8,1\n0,9,K\xc3\xb6ln\n0,9,\xff\n");
+  for (const char* holdout : {"", "holdout: 0.5"}) {
+    std::filesystem::remove_all(dir_.Join("cache"));
+    const bool held = *holdout != 0;
+    Configure(std::string(R"(label: "clk" )") + holdout, R"(id { columns: "user" })");
+    if (!held) data_.add_test(dir_.Join("test/*"));
+    const PreparedInput before = MustPrepare();
+    const uint64_t train = MustOpen(schema_, before.train)->Fingerprint();
+    const uint64_t test = MustOpen(schema_, before.test)->Fingerprint();
+    Schema sliced = schema_;
+    sliced.slices = {"city"};
+    std::swap(schema_, sliced);
+    const PreparedInput input = MustPrepare();
+    EXPECT_EQ(input.imported, 1) << "those with rows to test on alone";
+    EXPECT_EQ(MustPrepare().imported, 0);
+    if (!held) {
+      EXPECT_EQ(input.train, before.train);
+      EXPECT_THAT(Rows(input.test).slices[0],
+                  UnorderedElementsAre("1", "K\xc3\xb6ln", kMissingText));
+    }
+    EXPECT_EQ(MustOpen(schema_, input.test)->Fingerprint(), test);
+    std::swap(schema_, sliced);
+    EXPECT_EQ(MustOpen(schema_, input.train)->Fingerprint(), train);
+    EXPECT_EQ(MustPrepare().imported, 0) << "fewer are there already";
+  }
+}
+
+TEST_F(ImportTest, SlicesByNumbersAndListsAreRefused) {
+  dir_.Write("in/a.csv", NumberedCsv(100));
+  Configure(kNumberedData, kNumberedFeatures);
+  schema_.slices = {"price"};
+  EXPECT_THAT(Error(), HasSubstr("eval.slices: \"price\" is read as numbers; files that are "
+                                 "imported cannot be sliced by one"));
+  schema_.slices = {"tags"};
+  EXPECT_THAT(Error(), HasSubstr("eval.slices: \"tags\" is a sequence or bag"));
+}
+
 TEST_F(ImportTest, OtherSettingsStartAgain) {
   dir_.Write("in/a.csv", NumberedCsv(100));
   Configure(kNumberedData, kNumberedFeatures);
@@ -311,6 +355,26 @@ TEST_F(ImportTest, InTimeOrderAFileBeforeOthersImportsAllAgain) {
   std::vector<uint64_t> expected(250);
   std::iota(expected.begin(), expected.end(), 0);
   EXPECT_EQ(Ids(Rows(input.train).slots[0]), expected);
+}
+
+// Some files are of several sets, in other orders or with others before them.
+TEST_F(ImportTest, InTimeOrderSetsWithTheSameFilesDoNotTakeEachOthersParts) {
+  dir_.Write("in/a.csv", NumberedCsv(3));
+  dir_.Write("test/07.csv", NumberedCsv(3, 7));
+  dir_.Write("test/08.csv", NumberedCsv(3, 8));
+  Configure(std::string(kNumberedData) + "order: TIME", kNumberedFeatures);
+  const std::string first = dir_.Join("test/07.csv"), second = dir_.Join("test/08.csv");
+  data_.add_test(second);
+  PrepareOptions options;
+  options.more_tests = {{dir_.Join("test/0[78].csv")}, {second, first}};
+  for (const int imported : {4, 0}) {
+    const auto input = PrepareInput(schema_, data_, options, FileSystem::Local());
+    ASSERT_TRUE(input.ok()) << input.status().ToString();
+    EXPECT_EQ(input->imported, imported);
+    EXPECT_THAT(Ids(Rows(input->test).slots[0]), ElementsAre(8, 9, 10));
+    EXPECT_THAT(Ids(Rows(input->more_tests[0]).slots[0]), ElementsAre(7, 8, 9, 8, 9, 10));
+    EXPECT_THAT(Ids(Rows(input->more_tests[1]).slots[0]), ElementsAre(8, 9, 10, 7, 8, 9));
+  }
 }
 
 TEST_F(ImportTest, InTimeOrderTheLastRowsOfAllAreHeldOut) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -88,6 +89,27 @@ TEST(ImportRecords, AreTheSameInChunksOfAnySize) {
   }
 }
 
+// A file without a line feed.
+class EndlessLine final : public ByteStream {
+ public:
+  Status Read(int64_t bytes, std::string* out) override {
+    out->append(static_cast<size_t>(bytes), 'x');
+    return {};
+  }
+  int64_t file_bytes() const override { return 0; }
+  std::string Xxh3_128() const override { return ""; }
+};
+
+TEST(ImportRecords, OfMoreThanTheyMayHoldAreRefused) {
+  RecordReader reader("a.csv", std::make_unique<EndlessLine>(), '"');
+  const Status status = reader.Next(kMaxRecordBytes + 1).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidData);
+  EXPECT_EQ(
+      status.ToString(),
+      "a.csv, line 1: does not end within 67108864 bytes: not a text file, or a quote that is "
+      "not closed");
+}
+
 TEST(ImportCells, IntegersAreExactOrRefused) {
   EXPECT_EQ(ParseInteger("9223372036854775807"), INT64_MAX);
   EXPECT_EQ(ParseInteger("-9223372036854775808"), INT64_MIN);
@@ -125,6 +147,19 @@ TEST(ImportCells, TimesOfManyKindsAreOneInstant) {
   EXPECT_EQ(PartOfTime(DAY_OF_WEEK, *ParseTime("1969-12-29")), 0);
 }
 
+TEST(ImportCells, WhatIsNoTimeIsRefused) {
+  ImportColumn column;
+  column.set_name("seen");
+  column.set_kind(INTEGER_ID);
+  column.set_time(HOUR_OF_DAY);
+  UnitColumn out;
+  out.kind = INTEGER_ID;
+  std::string reason;
+  EXPECT_TRUE(AppendCell(column, "2024-03-31 17:05", &out, &reason)) << reason;
+  EXPECT_FALSE(AppendCell(column, "31 March", &out, &reason));
+  EXPECT_EQ(reason, "seen \"31 March\" is no date or time");
+}
+
 // What a cell appends, or the reason.
 std::string List(CellKind kind, std::string_view cell) {
   ImportColumn column;
@@ -155,10 +190,10 @@ TEST(ImportCells, ListsAreCutAtTheirSeparatorOrInBrackets) {
   EXPECT_THAT(List(STRING_IDS, R"([5" pipe])"), HasSubstr("has a quote inside an item"));
   EXPECT_THAT(List(STRING_IDS, R"(["a" b])"), HasSubstr("has text behind a closing quote"));
   EXPECT_THAT(List(STRING_IDS, R"(["a])"), HasSubstr("has a quote that is not closed"));
-  EXPECT_THAT(List(INTEGER_IDS, "[1,]"), HasSubstr("empty item"));
+  EXPECT_THAT(List(INTEGER_IDS, "[1,]"), HasSubstr("is an empty item of a list"));
   EXPECT_EQ(List(INTEGER_IDS, "1|x"), "tags \"x\" in a list is not an integer");
-  EXPECT_THAT(List(INTEGER_IDS, "1||2"), HasSubstr("empty item"));
-  EXPECT_THAT(List(INTEGER_IDS, "1|2|"), HasSubstr("empty item"));
+  EXPECT_THAT(List(INTEGER_IDS, "1||2"), HasSubstr("is an empty item of a list"));
+  EXPECT_THAT(List(INTEGER_IDS, "1|2|"), HasSubstr("is an empty item of a list"));
   EXPECT_THAT(List(STRING_IDS, "a|\xFF"), HasSubstr("not UTF-8"));
 }
 

@@ -143,7 +143,8 @@ TEST_F(PredictionFileTest, WhatIsWrongIsSaid) {
               HasSubstr("--columns user: the output would have two columns of this name"));
   options_.columns = {{"row", ""}};
   options_.bid = "user";
-  EXPECT_THAT(refused(StatusCode::kInvalidConfig), HasSubstr("--bid user: the column is string"));
+  EXPECT_THAT(refused(StatusCode::kInvalidConfig),
+              HasSubstr("--bid user: the column is string; a numeric feature must be an integer"));
   options_.bid = "";
   options_.request = "bid";
   EXPECT_THAT(refused(StatusCode::kInvalidConfig),
@@ -168,9 +169,12 @@ TEST_F(PredictionFileTest, TheOutputIsNoInputAndHasAFolder) {
   const auto check = [&](const std::string& path, bool force) {
     return CheckPredictionPath(FileSystem::Local(), path, force, {dir_.Join("a*")}).ToString();
   };
-  EXPECT_THAT(check("x.txt", false), HasSubstr("--output x.txt: must end in .parquet or .csv"));
-  EXPECT_THAT(check(dir_.Join("b.parquet"), false),
-              HasSubstr("b.parquet: exists; choose another --output"));
+  EXPECT_THAT(
+      check("x.txt", false),
+      HasSubstr("--output x.txt: must end in .parquet or .csv, which says what is written"));
+  EXPECT_THAT(
+      check(dir_.Join("b.parquet"), false),
+      HasSubstr("b.parquet: exists; choose another --output, or overwrite it with --force"));
   EXPECT_EQ(check(dir_.Join("b.parquet"), true), Status().ToString());
   EXPECT_EQ(check("new.csv", false), Status().ToString());
   for (const std::string same : {"./a.parquet", "link.parquet"}) {

@@ -73,6 +73,21 @@ TEST_F(ProgressTest, PlainLinesComeOncePerWindowAndAtTheEndOfThePass) {
   EXPECT_THAT(Log(), HasSubstr("\"step\":25,\"rows\":500,"));
 }
 
+// An epoch that pauses for evaluations more often than a window lasts.
+TEST_F(ProgressTest, AWindowThatThePassCutsOffIsLogged) {
+  Progress progress = Make(false, 10);
+  for (const int64_t step : {1, 2}) {
+    progress.BeginPass("epoch 1/1", 100);
+    clock_.Advance(1);
+    progress.Step(step, 100, 50);
+    progress.EndPass();
+    progress.EndPass();
+  }
+  EXPECT_EQ(screen_.text(), "");
+  EXPECT_EQ(Count(Log(), "\"event\":\"train\""), 2) << Log();
+  EXPECT_THAT(Log(), HasSubstr("\"step\":2,\"rows\":100,\"rows_per_s\":100.0,\"loss\":0.5,"));
+}
+
 TEST_F(ProgressTest, TrainLinesOfTheLogCarryTheFactorOfTheNewestStep) {
   Progress progress = Make(false, 10);
   progress.BeginPass("epoch 1/1", 2);

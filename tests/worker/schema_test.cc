@@ -127,6 +127,12 @@ TEST(Schema, LabelAndFeaturesAreRequired) {
               HasSubstr("data.group: \"y\" is the label"));
   EXPECT_THAT(Mistakes(R"(label: "y" weight: "y")", R"(id { columns: "a" })").ToString(),
               HasSubstr("data.weight: \"y\" is the label or the group"));
+  EXPECT_THAT(Mistakes(R"(label: "y" max_weight: 5)", R"(id { columns: "a" })").ToString(),
+              HasSubstr("data.max_weight: there is no data.weight to bound"));
+  EXPECT_THAT(Mistakes(R"(label: "y" weight: "w" max_weight: 1e3 positive_weight: 1001)",
+                       R"(id { columns: "a" })")
+                  .ToString(),
+              HasSubstr("data.positive_weight: times data.max_weight it is above 1000000"));
   EXPECT_THAT(Mistakes(R"(label: "y" weight: "a")", R"(id { columns: "a" })").ToString(),
               HasSubstr("features.id[0].columns: \"a\" is already used by data.weight"));
 }

@@ -141,6 +141,8 @@ TEST(SliceMetrics, AColumnOfTooManyValuesIsNotSliced) {
   }
   sample.values[1].back() = "0";
   EXPECT_FALSE(Compute(sample, 3)[1].too_many);
+  sample.values[1].back() = std::string(kMaxSliceText + 1, 'x');
+  EXPECT_TRUE(Compute(sample, 3)[1].too_many) << "a text that is too long";
 }
 
 TEST(SliceMetrics, BeyondExactRowsThereIsNoAuc) {

@@ -143,6 +143,22 @@ TEST(StepQueue, HeadersOfStepsCarryTheFactorOfTheLearningRate) {
   EXPECT_EQ(calls[1].header.lr_factor, 0.2f);
 }
 
+// Heard with the header that closes a pass which goes on behind a pause.
+TEST(StepQueue, TimeThatIsOverAtTheEndOfAPassIsHeard) {
+  FakeClient client;
+  client.others = [](AgreedHeader* agreed) {
+    agreed->out_of_time = agreed->action == Action::kEndPass;
+    return Status();
+  };
+  FakeReader reader(5);
+  StepQueue::Options options{Action::kTrain, 1, 0, {}};
+  options.last_step = 2;
+  StepQueue queue(client, reader, options);
+  Status end;
+  EXPECT_EQ(Drain(queue, &end), Numbers(1, 2));
+  EXPECT_TRUE(queue.out_of_time());
+}
+
 TEST(StepQueue, StepsComeInOrderAndTheLastHeaderClosesThePass) {
   FakeClient client;
   FakeReader reader(5);

@@ -214,11 +214,13 @@ class TrainingJob {
                               sequence { columns: "hist" like: "item" }
                               numeric { columns: "price" })");
 
+  std::string model = R"(din { candidate: "item" history: "hist"
+      attention { units: [6] activation: DICE }
+      mlp { units: [8, 4] activation: DICE dropout: 0.2 } })";
+
   BackendOptions Backend(int threads) const {
     BackendOptions backend;
-    backend.model = Parse<Model>(R"(din { candidate: "item" history: "hist"
-        attention { units: [6] activation: DICE }
-        mlp { units: [8, 4] activation: DICE dropout: 0.2 } })");
+    backend.model = Parse<Model>(model);
     backend.optimizer = Parse<DenseOptimizer>("adam { lr: 0.01 }");
     for (const Slot& slot : schema.slots) {
       backend.inputs.slots.push_back(
@@ -308,7 +310,9 @@ class TrainingJob {
     CHECK(real.ok()) << real.status().ToString();
     SpoiledBackend backend(*std::move(real), spoil);
     const auto train = MustOpen(schema, {dir_.Join("train.parquet")});
-    const auto test = MustOpen(schema, {dir_.Join("test.parquet")});
+    Schema unweighted = schema;
+    unweighted.weight.clear();
+    const auto test = MustOpen(unweighted, {dir_.Join("test.parquet")});
     FakeClock clock;
     const auto log = RunLog::Open(FileSystem::Local(), "", clock);
     Progress progress({}, clock, **log);

@@ -115,6 +115,99 @@ TEST(Trainer, ABadStepUnderStopEndsEveryRankAndNamesTheStep) {
   }
 }
 
+TEST(Trainer, ABadStepNamesTheWeightsWhereRowsHaveThem) {
+  for (const bool weighted : {false, true}) {
+    TrainingJob job;
+    if (weighted) job.schema.positive_weight = 2;
+    job.spoil = {Spoil::kDense, [](int64_t step) { return step == 1; }, /*lane=*/3};
+    job.drive = TrainingJob::TrainTwice;
+    ExpectAllFail(job.Run({1, 0, 1}), StatusCode::kNumeric,
+                  weighted ? "lower the learning rate or the weights (data.weight, "
+                             "data.positive_weight), set"
+                           : "lower the learning rate, set optimizer.dense.clip_norm");
+  }
+  TrainingJob job;
+  job.spoil = {Spoil::kEmbedding, [](int64_t step) { return step == 1; }, /*lane=*/3};
+  job.drive = TrainingJob::TrainTwice;
+  ExpectAllFail(job.Run({1, 0, 1}), StatusCode::kNumeric,
+                "(and data.weight and data.positive_weight where rows are weighted)");
+}
+
+// The rows of `times`, each so often, or each once with that as its weight; one step an epoch. The
+// network takes no statistics of its rows, which a row that is there twice would change.
+TrainingJob::Outcome TrainWeighted(const std::vector<int64_t>& times, bool by_weight) {
+  std::vector<int64_t> user, item, label;
+  std::vector<double> price, weight;
+  std::vector<std::vector<int64_t>> history;
+  for (size_t i = 0; i < times.size(); ++i) {
+    for (int64_t n = by_weight ? 1 : times[i]; n > 0; --n) {
+      const auto row = static_cast<int64_t>(i);
+      user.push_back(row * 5 % 41);
+      item.push_back(row * 7 % 53);
+      label.push_back(row % 3 == 0);
+      price.push_back(0.25 * static_cast<double>(row % 11));
+      history.emplace_back(i % 5, row % 53);
+      weight.push_back(by_weight ? static_cast<double>(times[i]) : 1);
+    }
+  }
+  TrainingJob job;
+  WriteParquet(job.train_file(),
+               {{"user", Int64s(user)},
+                {"item", Int64s(item)},
+                {"hist", Int64Lists(history)},
+                {"price", Doubles(price)},
+                {"y", Int64s(label)},
+                {"w", Doubles(weight)}},
+               100);
+  job.schema.weight = "w";
+  job.model = R"(base { mlp { units: [8] activation: RELU } })";
+  job.options = [](int, TrainerOptions* o) { o->batch_rows = 500; };
+  job.drive = TrainingJob::TrainTwice;
+  return job.Run({2, 0, 1});
+}
+
+// The loss is a mean over the rows that there are; Adam does not see by how many it is divided.
+TEST(Trainer, AWeightOfTwoIsTheRowTwiceAndOneOfZeroIsNoRow) {
+  std::vector<int64_t> times(90, 1);
+  for (size_t i = 0; i < times.size(); i += 4) times[i] = 2;
+  for (size_t i = 1; i < times.size(); i += 6) times[i] = 0;
+  const auto weighted = TrainWeighted(times, true), repeated = TrainWeighted(times, false);
+  const auto plain = TrainWeighted(std::vector<int64_t>(90, 1), true);
+  ExpectAllOk(weighted);
+  for (size_t epoch : {0, 1}) {
+    const auto sum = [&](const TrainingJob::Outcome& outcome) {
+      return outcome.passes[epoch].loss * static_cast<double>(outcome.passes[epoch].rows);
+    };
+    EXPECT_NEAR(sum(weighted), sum(repeated), 1e-4 * sum(repeated)) << epoch;
+    EXPECT_GT(std::fabs(sum(plain) - sum(repeated)), 1e-2 * sum(repeated));
+    EXPECT_NEAR(weighted.evaluations[epoch].metrics.log_loss,
+                repeated.evaluations[epoch].metrics.log_loss, 1e-4);
+  }
+  EXPECT_GT(
+      std::fabs(plain.evaluations[1].metrics.log_loss - repeated.evaluations[1].metrics.log_loss),
+      1e-4);
+}
+
+TEST(Trainer, ACosineEndsWithTheLastStepOfTheRun) {
+  const auto train = [](const std::string& cosine) {
+    TrainingJob job;
+    job.options = [&](int, TrainerOptions* o) { o->schedule = Parse<LrSchedule>(cosine); };
+    job.drive = [](Trainer& trainer, TrainingJob::RankState& state, TrainingJob::Outcome* out) {
+      EpochPauses pauses;
+      pauses.last_step = 6;
+      TRESTLE_ASSIGN_OR_RETURN(PassResult pass, trainer.TrainEpoch(state.train, 0, 5, {}, pauses));
+      out->passes.push_back(pass);
+      return Status();
+    };
+    return job.Run({1, 0, 1});
+  };
+  const auto ended = train("cosine {}");
+  ExpectAllOk(ended);
+  EXPECT_EQ(ended.passes[0].steps, 6);
+  ExpectSame(ended, train("cosine { steps: 6 }"));
+  EXPECT_NE(ended.dense, train("cosine { steps: 55 }").dense);
+}
+
 TEST(Trainer, ABadStepUnderSkipIsCountedAndTheNextOnesGoOn) {
   for (const Spoil spoil : {Spoil::kDense, Spoil::kEmbedding}) {
     TrainingJob job;
@@ -336,7 +429,7 @@ EpochPauses EvaluateEvery4(Trainer& trainer, TrainingJob::RankState& state, int 
   pauses.at_pause = [&trainer, &state, ranks, steps](int64_t step) -> Result<bool> {
     if (state.rank == ranks - 1) steps->push_back(step);
     TRESTLE_RETURN_IF_ERROR(trainer.Evaluate(state.test, "test").status());
-    TRESTLE_RETURN_IF_ERROR(trainer.BeginCheckpoint());
+    TRESTLE_RETURN_IF_ERROR(trainer.AnnounceCheckpoint());
     return true;
   };
   return pauses;

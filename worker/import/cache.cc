@@ -109,14 +109,17 @@ Status RemoveUnlistedParts(FileSystem& fs, const std::string& folder,
   return {};
 }
 
-Result<std::unique_ptr<FileLock>> LockCache(FileSystem& fs, const std::string& folder,
-                                            const std::function<void(const std::string&)>& say) {
+void SleepFor(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
+
+Result<std::unique_ptr<FileLock>> LockCache(
+    FileSystem& fs, const std::string& folder, const std::function<void(const std::string&)>& say,
+    const std::function<void(std::chrono::milliseconds)>& sleep) {
   for (auto waited = kAskAgain.zero(); waited < kLongestImport; waited += kAskAgain) {
     auto lock = fs.TryLock(folder + "/lock");
     if (lock.status().code() == StatusCode::kUnsupported) return std::unique_ptr<FileLock>();
     if (!lock.ok() || *lock != nullptr) return lock;
     if (waited == kAskAgain.zero() && say) say("waiting for another import into " + folder);
-    std::this_thread::sleep_for(kAskAgain);
+    sleep(kAskAgain);
   }
   return Status(StatusCode::kDeadlineExceeded,
                 "another import into " + folder +

@@ -15,6 +15,7 @@
 // Errors: kIoError; kCorrupt for a manifest that fails its checks.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -48,9 +49,11 @@ Status RemoveUnlistedParts(FileSystem& fs, const std::string& folder,
 // jobs apart is up to the user there. The folder must exist.
 //
 // To change the cache, or to begin to read it. Waits for another process, and says so once;
-// kDeadlineExceeded after a day.
-Result<std::unique_ptr<FileLock>> LockCache(FileSystem& fs, const std::string& folder,
-                                            const std::function<void(const std::string&)>& say);
+// kDeadlineExceeded after a day. `sleep` is how it waits; a test has no day.
+void SleepFor(std::chrono::milliseconds time);
+Result<std::unique_ptr<FileLock>> LockCache(
+    FileSystem& fs, const std::string& folder, const std::function<void(const std::string&)>& say,
+    const std::function<void(std::chrono::milliseconds)>& sleep = SleepFor);
 // To read the cache; taken while it is locked. Any number of jobs may.
 Result<std::unique_ptr<FileLock>> UseCache(FileSystem& fs, const std::string& folder);
 

@@ -200,8 +200,13 @@ bool AppendCell(const ImportColumn& column, std::string_view text, UnitColumn* o
       if (const auto value = ParseNumber(text)) return AppendNumber(column, *value, out, reason);
       return Refuse(column, text, "is not a number", reason);
     case STRING_ID:
-      if (!IsUtf8(text)) return Refuse(column, text, "is not UTF-8", reason);
-      out->AddText(text);
+      if (IsUtf8(text)) {
+        out->AddText(text);
+      } else if (column.slice()) {
+        out->AddMissing();
+      } else {
+        return Refuse(column, text, "is not UTF-8", reason);
+      }
       return true;
     default:
       return AppendList(column, text, out, reason);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <map>
-#include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "worker/import/byte_stream.h"
@@ -95,6 +95,10 @@ class Preparer {
   Preparer(const ImportSettings& settings, const Data& data, const PrepareOptions& options,
            FileSystem& fs)
       : settings_(settings), data_(data), options_(options), fs_(fs), pool_(options.threads) {
+    settings_.clear_columns();
+    for (const ImportColumn& column : settings.columns()) {
+      *(column.slice() ? slices_.Add() : settings_.add_columns()) = column;
+    }
     input_.more_tests.resize(options.more_tests.size());
   }
 
@@ -106,6 +110,7 @@ class Preparer {
     DropOtherSettings();
     TRESTLE_RETURN_IF_ERROR(DropChanged());
     TRESTLE_RETURN_IF_ERROR(DecideColumns(sets));
+    DropUseless(sets);
     for (const InputSet& set : sets) {
       if (set.blocks) continue;
       TRESTLE_RETURN_IF_ERROR(Use(set));
@@ -174,85 +179,159 @@ class Preparer {
 
   Status DecideColumns(const std::vector<InputSet>& sets) {
     if (manifest_.columns_size() > 0) return {};
-    std::vector<Source> all;
+    const Source* first = nullptr;
+    InputProblems problems;
     for (const InputSet& set : sets) {
-      if (!set.blocks) all.insert(all.end(), set.sources.begin(), set.sources.end());
+      if (set.blocks) continue;
+      const Status known = CheckColumns(ColumnsOf(settings_.columns(), set), set.sources);
+      if (!known.ok()) problems.Add(known);
+      if (first == nullptr && !set.sources.empty()) first = &set.sources.front();
     }
-    TRESTLE_RETURN_IF_ERROR(CheckColumns(settings_.columns(), all));
-    TRESTLE_ASSIGN_OR_RETURN(*manifest_.mutable_columns(), DecideKinds(settings_, all.front()));
+    TRESTLE_RETURN_IF_ERROR(problems.ToStatus());
+    TRESTLE_ASSIGN_OR_RETURN(*manifest_.mutable_columns(), DecideKinds(settings_, *first));
     manifest_.set_format(kCacheFormat);
     *manifest_.mutable_settings() = settings_;
     return {};
   }
 
-  // The parts of the set, and which of its files are in none.
-  std::vector<CachePart> PartsOf(const InputSet& set, std::vector<Source>* missing) const {
+  // The columns that its parts have for eval.slices alone: all parts with rows to test on have
+  // them.
+  ImportColumns SlicesOf(const InputSet& set) const {
+    return set.test || settings_.holdout() > 0 ? slices_ : ImportColumns();
+  }
+
+  // Test files need no weights, and theirs are not read.
+  ImportColumns ColumnsOf(const ImportColumns& features, const InputSet& set) const {
+    ImportColumns columns;
+    for (const ImportColumn& column : features) {
+      if (!set.test || !column.weight()) *columns.Add() = column;
+    }
+    columns.MergeFrom(SlicesOf(set));
+    return columns;
+  }
+
+  bool HasSlices(const InputSet& set, const CachePart& part) const {
+    const ImportColumns slices = SlicesOf(set);
+    return std::all_of(slices.begin(), slices.end(), [&](const ImportColumn& slice) {
+      return std::find(part.slices().begin(), part.slices().end(), slice.name()) !=
+             part.slices().end();
+    });
+  }
+
+  // What a set takes of the cache, and which of its files are in none of that: they become one more
+  // part behind those.
+  struct Choice {
     std::vector<CachePart> parts;
-    std::map<std::string, const Source*> wanted;
-    for (const Source& source : set.sources) wanted[source.path] = &source;
+    std::vector<Source> missing;
+  };
+
+  bool Fits(const InputSet& set, const CachePart& part) const {
+    return part.test() == set.test && HasSlices(set, part);
+  }
+
+  static bool IsNamed(const std::set<std::string>& paths, const CachePart& part) {
+    return std::all_of(part.sources().begin(), part.sources().end(),
+                       [&](const CacheSource& source) { return paths.contains(source.path()); });
+  }
+
+  static std::set<std::string> PathsOf(const InputSet& set) {
+    std::set<std::string> paths;
+    for (const Source& source : set.sources) paths.insert(source.path);
+    return paths;
+  }
+
+  Choice Choose(const InputSet& set) const {
+    return settings_.order() == TIME ? ChooseInOrder(set) : ChooseInAnyOrder(set);
+  }
+
+  Choice ChooseInAnyOrder(const InputSet& set) const {
+    Choice choice;
+    std::set<std::string> wanted = PathsOf(set);
     for (const CachePart& part : manifest_.parts()) {
-      const bool all =
-          std::all_of(part.sources().begin(), part.sources().end(),
-                      [&](const CacheSource& source) { return wanted.contains(source.path()); });
-      if (part.test() != set.test || !all) continue;
+      if (!Fits(set, part) || !IsNamed(wanted, part)) continue;
       for (const CacheSource& source : part.sources()) wanted.erase(source.path());
-      parts.push_back(part);
+      choice.parts.push_back(part);
     }
     for (const Source& source : set.sources) {
-      if (wanted.contains(source.path)) missing->push_back(source);
+      if (wanted.contains(source.path)) choice.missing.push_back(source);
     }
-    return parts;
+    return choice;
   }
 
-  // Whether parts and what is missing, one behind the other, are in the order of the files. Rows
-  // that are held out are the last of all, so no part may follow others then.
-  bool InOrder(const InputSet& set, const std::vector<CachePart>& parts,
-               const std::vector<Source>& missing) const {
-    if (settings_.order() != TIME || parts.empty()) return true;
+  // Parts whose sources are the next ones, one behind the other. Rows that are held out are the
+  // last of all, so that one part has them all or none does.
+  Choice ChooseInOrder(const InputSet& set) const {
+    Choice choice;
+    size_t at = 0;
+    while (at < set.sources.size()) {
+      const CachePart* longest = nullptr;
+      for (const CachePart& part : manifest_.parts()) {
+        const bool longer = !longest || part.sources_size() > longest->sources_size();
+        if (longer && Fits(set, part) && IsNext(set, at, part)) longest = &part;
+      }
+      if (!longest) break;
+      choice.parts.push_back(*longest);
+      at += static_cast<size_t>(longest->sources_size());
+    }
+    choice.missing.assign(set.sources.begin() + static_cast<std::ptrdiff_t>(at), set.sources.end());
+    return choice;
+  }
+
+  bool IsNext(const InputSet& set, size_t at, const CachePart& part) const {
+    const auto count = static_cast<size_t>(part.sources_size());
+    if (count > set.sources.size() - at) return false;
     const bool holdout = !set.test && settings_.holdout() > 0;
-    if (holdout && parts.size() + (missing.empty() ? 0 : 1) > 1) return false;
-    std::vector<std::string> paths;
-    for (const CachePart& part : parts) {
-      for (const CacheSource& source : part.sources()) paths.push_back(source.path());
-    }
-    for (const Source& source : missing) paths.push_back(source.path);
-    return std::equal(paths.begin(), paths.end(), set.sources.begin(), set.sources.end(),
-                      [](const auto& path, const Source& source) { return path == source.path; });
+    if (holdout && count != set.sources.size()) return false;
+    return std::equal(
+        part.sources().begin(), part.sources().end(),
+        set.sources.begin() + static_cast<std::ptrdiff_t>(at),
+        [](const CacheSource& has, const Source& source) { return has.path() == source.path; });
   }
 
-  void Drop(const std::vector<CachePart>& parts) {
+  // What a set would take if it had the order or the slices. All sets have chosen before one
+  // imports, which removes what was dropped.
+  void DropUseless(const std::vector<InputSet>& sets) {
+    std::set<int> chosen;
+    for (const InputSet& set : sets) {
+      if (set.blocks) continue;
+      for (const CachePart& part : Choose(set).parts) chosen.insert(part.number());
+    }
     Parts kept;
     for (const CachePart& part : manifest_.parts()) {
-      const bool drop = std::any_of(parts.begin(), parts.end(), [&](const CachePart& other) {
-        return other.number() == part.number();
-      });
-      if (!drop) *kept.Add() = part;
+      const auto wants = [&](const InputSet& set) {
+        return !set.blocks && part.test() == set.test && IsNamed(PathsOf(set), part);
+      };
+      const auto set = std::find_if(sets.begin(), sets.end(), wants);
+      if (chosen.contains(part.number()) || set == sets.end()) {
+        *kept.Add() = part;
+      } else if (!HasSlices(*set, part)) {
+        Say("the cache lacks columns of eval.slices; the files of " + NameOf(*set) +
+            " are imported again");
+      } else if (settings_.order() == TIME) {
+        Say("the files of " + NameOf(*set) +
+            " are in another order than the cache, or more rows are to be held out; with order "
+            "TIME all are imported again");
+      } else {
+        *kept.Add() = part;
+      }
     }
     manifest_.mutable_parts()->Swap(&kept);
   }
 
-  // Takes the parts of the set, and imports what is in none.
+  // Takes the parts of the set, and imports what is in none. Sets before it may have brought some.
   Status Use(const InputSet& set) {
-    std::vector<Source> missing;
-    std::vector<CachePart> parts = PartsOf(set, &missing);
-    if (!InOrder(set, parts, missing)) {
-      Say("the files of " + NameOf(set) +
-          " are in another order than the cache, or more rows are to be held out; with order TIME "
-          "all are imported again");
-      Drop(parts);
-      parts.clear();
-      missing = set.sources;
-    }
-    for (const CachePart& part : parts) Take(set, part);
-    if (missing.empty()) return {};
-    TRESTLE_ASSIGN_OR_RETURN(const CachePart part, Import(set, std::move(missing)));
+    Choice choice = Choose(set);
+    for (const CachePart& part : choice.parts) Take(set, part);
+    if (choice.missing.empty()) return {};
+    TRESTLE_ASSIGN_OR_RETURN(const CachePart part, Import(set, std::move(choice.missing)));
     Take(set, part);
     ++input_.imported;
     return {};
   }
 
   Result<CachePart> Import(const InputSet& set, std::vector<Source> sources) {
-    TRESTLE_RETURN_IF_ERROR(CheckColumns(manifest_.columns(), sources));
+    const ImportColumns columns = ColumnsOf(manifest_.columns(), set);
+    TRESTLE_RETURN_IF_ERROR(CheckColumns(columns, sources));
     int64_t bytes = 0;
     for (const Source& source : sources) bytes += source.bytes;
     Say("importing " + std::to_string(sources.size()) + (sources.size() == 1 ? " file" : " files") +
@@ -264,7 +343,7 @@ class Preparer {
     PartRequest request;
     request.sources = std::move(sources);
     request.settings = &settings_;
-    request.columns = &manifest_.columns();
+    request.columns = &columns;
     request.holdout = set.test ? 0 : settings_.holdout();
     request.folder = PartFolder(data_.cache(), number);
     request.memory_bytes = options_.memory_bytes;
@@ -278,6 +357,7 @@ class Preparer {
     CachePart part = *std::move(imported);
     part.set_number(number);
     part.set_test(set.test);
+    for (const ImportColumn& slice : SlicesOf(set)) part.add_slices(slice.name());
     TRESTLE_RETURN_IF_ERROR(fs_.SyncDirectory(data_.cache()));
     *manifest_.add_parts() = part;
     manifest_.set_next_part(number + 1);
@@ -305,7 +385,8 @@ class Preparer {
     if (options_.say) options_.say(text);
   }
 
-  const ImportSettings& settings_;
+  ImportSettings settings_;  // without the columns of slices
+  ImportColumns slices_;
   const Data& data_;
   const PrepareOptions& options_;
   FileSystem& fs_;

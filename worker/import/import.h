@@ -3,8 +3,9 @@
 // Files that hold blocks already are taken as they are. Otherwise all files of data.train, of
 // data.test, or of another evaluation set, come from the cache: what it lacks is imported first
 // (import_part.h), as a further part. A part of the cache is used if all its sources are named and
-// unchanged: of the same size and time, or else of the same bytes. Parts of other settings, or
-// whose sources changed, are removed.
+// unchanged: of the same size and time, or else of the same bytes; in order TIME if they also are the
+// next ones of the set. Parts of other settings, or whose sources changed, are removed, and those
+// that no set can use though it names their files.
 //
 // Thread safety: one thread. Collective: no; one rank does it. Two processes that prepare one cache
 // wait for each other. Files of the cache stay as they are for as long as the PreparedInput lives.

@@ -37,11 +37,29 @@ ImportColumn ColumnOf(const Slot& slot) {
   return column;
 }
 
-// A column that is no feature.
-void AddId(const std::string& name, ImportSettings* settings) {
+// The texts of a column of eval.slices that is nothing else: no cell of it makes a row bad, or
+// slices would say which rows are trained on.
+Status AddSlice(const std::string& name, ImportSettings* settings) {
+  bool named = false;
+  for (const ImportColumn& column : settings->columns()) {
+    if (column.name() != name) continue;
+    const bool list =
+        column.kind() == ANY_IDS || column.kind() == INTEGER_IDS || column.kind() == STRING_IDS;
+    if (column.kind() == NUMBER || list) {
+      return {
+          StatusCode::kInvalidConfig,
+          "eval.slices: \"" + name + "\" is " + (list ? "a sequence or bag" : "read as numbers") +
+              "; files that are imported cannot be sliced by one: give them a column of its own "
+              "for that, or take another"};
+    }
+    named = true;
+  }
+  if (named) return {};
   ImportColumn* const column = settings->add_columns();
   column->set_name(name);
-  column->set_kind(ANY_ID);
+  column->set_kind(STRING_ID);
+  column->set_slice(true);
+  return {};
 }
 
 // Of numeric features, and of bucketized ones that are not numeric too.
@@ -128,11 +146,13 @@ Result<ImportSettings> SettingsOf(const Schema& schema, const Data& data) {
                                                   "\" is a numeric feature; files that are "
                                                   "imported cannot be grouped by one");
   }
-  if (!group_named) AddId(schema.group, &settings);
+  if (!group_named) {
+    ImportColumn* const group = settings.add_columns();
+    group->set_name(schema.group);
+    group->set_kind(ANY_ID);
+  }
   for (const std::string& slice : schema.slices) {
-    const auto named = [&](const ImportColumn& column) { return column.name() == slice; };
-    const auto& columns = settings.columns();
-    if (std::none_of(columns.begin(), columns.end(), named)) AddId(slice, &settings);
+    TRESTLE_RETURN_IF_ERROR(AddSlice(slice, &settings));
   }
   return settings;
 }
@@ -146,12 +166,18 @@ bool NeedsImport(const ImportSettings& settings) {
 Result<ImportColumns> DecideKinds(const ImportSettings& settings, const Source& source) {
   ImportColumns columns = settings.columns();
   std::vector<std::string> names;
-  for (const ImportColumn& column : columns) names.push_back(column.name());
+  const auto open = [](const ImportColumn& column) {
+    return column.kind() == ANY_ID || column.kind() == ANY_IDS;
+  };
+  for (const ImportColumn& column : columns) {
+    if (open(column)) names.push_back(column.name());
+  }
+  if (names.empty()) return columns;
   const char quote = source.record_quote(settings.text());
   TRESTLE_ASSIGN_OR_RETURN(const auto records, OpenRecords(source, settings.text(), names));
   TRESTLE_ASSIGN_OR_RETURN(const RecordChunk chunk, records->Next(kHeadBytes));
   for (ImportColumn& column : columns) {
-    if (column.kind() != ANY_ID && column.kind() != ANY_IDS) continue;
+    if (!open(column)) continue;
     IntegerTrial trial(column);
     const auto rows = MakeRowReader(source, settings.text(), trial.columns());
     RecordCursor cursor(chunk.bytes, 1, quote);

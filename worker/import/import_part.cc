@@ -33,10 +33,14 @@ std::vector<std::string> NamesOf(const ImportColumns& columns) {
   return names;
 }
 
-// Of a file of blocks, as its first rows tell.
+// Of a file of blocks, as its first rows tell; without slices, so that they change no sizes.
 Result<double> TextOfARow(const PartRequest& request, const Source& source) {
-  TRESTLE_ASSIGN_OR_RETURN(
-      const auto records, OpenRecords(source, request.settings->text(), NamesOf(*request.columns)));
+  ImportColumns columns;
+  for (const ImportColumn& column : *request.columns) {
+    if (!column.slice()) *columns.Add() = column;
+  }
+  TRESTLE_ASSIGN_OR_RETURN(const auto records,
+                           OpenRecords(source, request.settings->text(), NamesOf(columns)));
   TRESTLE_ASSIGN_OR_RETURN(const RecordChunk chunk, records->Next(kMiB));
   const auto rows = std::count(chunk.bytes.begin(), chunk.bytes.end(), '\n');
   return static_cast<double>(chunk.bytes.size()) / static_cast<double>(std::max<int64_t>(rows, 1));

@@ -180,6 +180,8 @@ Schema SchemaOfTable(const Schema& schema, int table) {
   of_table.numeric.clear();
   of_table.group.clear();
   of_table.weight.clear();
+  of_table.positive_weight = 1;
+  of_table.slices.clear();
   of_table.slots.clear();
   for (Slot slot : schema.slots) {
     if (slot.table != table) continue;

@@ -61,7 +61,8 @@ class JsonReader final : public RowReader {
 
   static bool AppendValue(const ImportColumn& column, const Json& value, UnitColumn* out,
                           std::string* reason) {
-    const bool any = !column.stored_as().empty() && column.kind() == STRING_ID;
+    const bool any =
+        column.slice() || (!column.stored_as().empty() && column.kind() == STRING_ID);
     if (any && !value.is_string()) {  // as JSON: 1, 2.5, [1,2]
       return AppendCell(column, value.dump(-1, ' ', false, Json::error_handler_t::replace), out,
                         reason);

@@ -18,6 +18,7 @@
 
 #include "base/hash.h"
 #include "worker/block_arrow.h"
+#include "worker/block_file.h"
 
 namespace trestle {
 namespace {
@@ -165,12 +166,23 @@ void AppendHashes(const arrow::ArrayData& data, std::string* hashes) {
   if (data.dictionary) AppendHashes(*data.dictionary, hashes);
 }
 
+const std::string& NameOf(const ImportColumn& column) {
+  return column.stored_as().empty() ? column.name() : column.stored_as();
+}
+
 // The footer says where blocks are but not what they hold, so a hash of that goes into its schema:
-// a dataset's fingerprint, for which footers alone are read, then changes with every value.
-std::shared_ptr<arrow::KeyValueMetadata> ContentHash(const std::vector<ArrayPointer>& arrays) {
+// a dataset's fingerprint, for which footers alone are read, then changes with every value; but not
+// with columns of slices, which a resumed run may have others of.
+std::shared_ptr<arrow::KeyValueMetadata> ContentHash(const ImportColumns& columns,
+                                                     const std::vector<ArrayPointer>& arrays) {
   std::string hashes;
-  for (const ArrayPointer& array : arrays) AppendHashes(*array->data(), &hashes);
-  return arrow::key_value_metadata({"trestle.content_xxh3_128"}, {Hash128(hashes)});
+  for (size_t c = 0; c < arrays.size(); ++c) {
+    const ImportColumn& column = columns[static_cast<int>(c)];
+    if (column.slice()) continue;
+    hashes += NameOf(column) + '\0' + arrays[c]->type()->ToString() + '\0';
+    AppendHashes(*arrays[c]->data(), &hashes);
+  }
+  return arrow::key_value_metadata({kContentHash}, {Hash128(hashes)});
 }
 
 arrow::Result<std::shared_ptr<arrow::Buffer>> ToIpc(
@@ -195,12 +207,10 @@ Result<CacheFile> WriteUnitFile(FileSystem& fs, const std::string& path, const I
   for (size_t c = 0; c < columns->size(); ++c) {
     arrays.push_back(ArrayOf(&(*columns)[c]));
     (*columns)[c] = UnitColumn();
-    const ImportColumn& named = names[static_cast<int>(c)];
-    const std::string& name = named.stored_as().empty() ? named.name() : named.stored_as();
-    fields.push_back(arrow::field(name, arrays.back()->type()));
+    fields.push_back(arrow::field(NameOf(names[static_cast<int>(c)]), arrays.back()->type()));
   }
   const int64_t rows = arrays.front()->length();
-  const auto schema = arrow::schema(fields, ContentHash(arrays));
+  const auto schema = arrow::schema(fields, ContentHash(names, arrays));
   auto buffer = ToIpc(arrow::RecordBatch::Make(schema, rows, arrays));
   if (!buffer.ok()) return FromArrow(buffer.status(), path);
   const std::string_view bytes(reinterpret_cast<const char*>((*buffer)->data()),
