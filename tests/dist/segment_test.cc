@@ -128,7 +128,10 @@ TEST_F(Segments, ADayThatIsDoneIsNotDoneAgain) {
   std::vector<std::string> limited = In("run");
   limited.insert(limited.end(), {"--set", "train.max_steps=32"});
   const JobResult refused = NextDay({3, true, 1}, day3_, limited, StatusCode::kInvalidConfig);
-  EXPECT_THAT(refused.process.output, HasSubstr("train.max_steps 32 is reached"));
+  EXPECT_THAT(
+      refused.process.output,
+      HasSubstr("train.max_steps 32 is reached, so that nothing of the next segment would be "
+                "trained; raise it"));
 }
 
 TEST_F(Segments, ADayGoesOnFromTheMiddle) {

@@ -1,10 +1,12 @@
 #include "launcher/temporary_cache.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
 #include "tests/support/fault_filesystem.h"
+#include "tests/support/passing_filesystem.h"
 #include "tests/support/temp_dir.h"
 
 namespace trestle {
@@ -58,6 +60,25 @@ TEST(TemporaryCache, IsEachItsOwnWhereThereAreNoLocks) {
   ASSERT_TRUE(second.ok()) << second.status().ToString();
   *first = nullptr;
   EXPECT_TRUE(fs.Exists((*second)->path()));
+}
+
+// Where another process has every lock.
+class LockedFileSystem final : public PassingFileSystem {
+ public:
+  using PassingFileSystem::PassingFileSystem;
+  Result<std::unique_ptr<FileLock>> TryLock(const std::string&) override {
+    return std::unique_ptr<FileLock>();
+  }
+};
+
+TEST(TemporaryCache, GivesUpWhereEveryNameIsTaken) {
+  const TempDir dir;
+  LockedFileSystem fs(FileSystem::Local());
+  const auto cache = TemporaryCache::Make(fs, dir.path());
+  EXPECT_EQ(cache.status().code(), StatusCode::kIoError);
+  EXPECT_THAT(cache.status().ToString(),
+              ::testing::StartsWith("cannot make a folder " + dir.path() +
+                                    "/temporary-*: all names are taken; remove old ones"));
 }
 
 }  // namespace

@@ -291,8 +291,10 @@ TEST_F(ImportTest, SlicesByNumbersAndListsAreRefused) {
   dir_.Write("in/a.csv", NumberedCsv(100));
   Configure(kNumberedData, kNumberedFeatures);
   schema_.slices = {"price"};
-  EXPECT_THAT(Error(), HasSubstr("eval.slices: \"price\" is read as numbers; files that are "
-                                 "imported cannot be sliced by one"));
+  EXPECT_THAT(Error(),
+              HasSubstr("eval.slices: \"price\" is read as numbers; files that are "
+                        "imported cannot be sliced by one: give them a column of its own for "
+                        "that, or take another"));
   schema_.slices = {"tags"};
   EXPECT_THAT(Error(), HasSubstr("eval.slices: \"tags\" is a sequence or bag"));
 }

@@ -178,7 +178,7 @@ TEST_F(PredictImportTest, IdsThatTrainingReadInPlaceAreWhatItsFileHas) {
   EXPECT_EQ(open("string", "int32"), Status().ToString());
   EXPECT_THAT(open("string", "string"),
               HasSubstr("column \"number\" holds strings, training read integers: the model would "
-                        "know none of them"));
+                        "know none of them; write the column as what it was"));
   EXPECT_THAT(open("int64", "int64"),
               HasSubstr("column \"code\" holds integers, training read strings"));
 }

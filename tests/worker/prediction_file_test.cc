@@ -10,6 +10,7 @@
 #include "tests/support/fault_filesystem.h"
 #include "tests/worker/input_fixture.h"
 #include "worker/request_ranks.h"
+#include "worker/waiting_rows.h"
 
 namespace trestle {
 namespace {
@@ -182,7 +183,11 @@ TEST_F(PredictionFileTest, TheOutputIsNoInputAndHasAFolder) {
     std::filesystem::create_symlink(dir_.Join("a.parquet"), dir_.Join("link.parquet"), there);
     EXPECT_THAT(check(dir_.Join(same), true), HasSubstr("a.parquet; choose another file"));
   }
-  EXPECT_THAT(check(dir_.Join("none/o.csv"), true), HasSubstr("/none; make it first"));
+  EXPECT_THAT(
+      check(dir_.Join("none/o.csv"), true),
+      HasSubstr("/none/o.csv: there is no folder " + dir_.Join("none") + "; make it first"));
+  EXPECT_THAT(WaitingRows::Create(dir_.Join("none"), arrow::schema({})).status().ToString(),
+              HasSubstr("cannot create a file in " + dir_.Join("none")));
 }
 
 TEST_F(PredictionFileTest, RowsThatAreNotTheInputsAreRefused) {
