@@ -4,10 +4,9 @@
 // Thread safety: one thread.
 #pragma once
 
-#include <arrow/array.h>
-#include <arrow/builder.h>
-#include <arrow/type.h>
+#include <arrow/type_fwd.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,8 +34,12 @@ class PredictionBlock {
   PredictionBlock(const std::vector<std::string>& attention,
                   const std::vector<ModelOutputSpec::Embedding>& embeddings);
 
+  ~PredictionBlock();
+  PredictionBlock(const PredictionBlock&) = delete;
+  PredictionBlock& operator=(const PredictionBlock&) = delete;
+
   const std::vector<std::shared_ptr<arrow::Field>>& list_fields() const { return fields_; }
-  int64_t rows() const { return logits_.length(); }
+  int64_t rows() const;
   arrow::Status Append(const PredictedRows& rows, size_t row, Cursor* at);
   // The block is empty again.
   arrow::Result<Columns> Finish();
@@ -47,33 +50,14 @@ class PredictionBlock {
   }
 
  private:
-  // A list column while its rows are appended.
-  class Lists {
-   public:
-    explicit Lists(const std::shared_ptr<arrow::DataType>& type)
-        : values_(std::make_shared<arrow::FloatBuilder>()),
-          lists_(arrow::default_memory_pool(), values_, type) {}
-
-    arrow::Status Append(const float* values, int64_t count) {
-      ARROW_RETURN_NOT_OK(lists_.Append());
-      return values_->AppendValues(values, count);
-    }
-    arrow::Status AppendNull() { return lists_.AppendNull(); }
-    arrow::Result<std::shared_ptr<arrow::Array>> Finish() { return lists_.Finish(); }
-
-   private:
-    std::shared_ptr<arrow::FloatBuilder> values_;
-    arrow::ListBuilder lists_;
-  };
+  struct Builders;
 
   void AddLists(const std::string& name);
   arrow::Status AppendNulls();
 
   const std::vector<ModelOutputSpec::Embedding> embeddings_;
   std::vector<std::shared_ptr<arrow::Field>> fields_;
-  arrow::FloatBuilder logits_;
-  arrow::DoubleBuilder predictions_;
-  std::vector<std::unique_ptr<Lists>> lists_;  // of attention, then of embeddings
+  std::unique_ptr<Builders> builders_;
   int64_t predicted_ = 0;
   double prediction_sum_ = 0;
 };

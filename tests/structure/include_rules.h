@@ -41,7 +41,9 @@ inline const std::vector<LibraryRule>& LibraryRules() {
   static const std::vector<LibraryRule> rules = {
       {"MPI", std::regex("mpi(-ext)?\\.h"), std::regex("comm/([a-z_/]*_)?mpi[a-z_]*\\.cc" + facts),
        "comm/*mpi*.cc and launcher/version*.cc, doctor*.cc"},
-      {"Arrow", std::regex("(arrow|parquet)/.*"),
+      {"Arrow's forward declarations", std::regex("arrow/type_fwd\\.h"),
+       std::regex("worker/[a-z_/]+\\.(h|cc)"), "worker"},
+      {"Arrow", std::regex("(arrow|parquet)/(?!type_fwd\\.h).*"),
        std::regex("(worker|ps/checkpoint)/[a-z_/]+\\.cc|"
                   "launcher/(synth|checkpoint/export)[a-z_/]*\\.cc" +
                   facts),
