@@ -1,5 +1,6 @@
 #include "worker/prediction_file.h"
 
+#include <arrow/type.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
