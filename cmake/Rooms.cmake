@@ -9,8 +9,10 @@ function(trestle_room name)
   add_library(${name} OBJECT ${sources})
   target_link_libraries(${name} PUBLIC trestle_flags)
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf glog::glog)
-  if(TRESTLE_SANITIZE)
+  if(TRESTLE_SANITIZE AND name MATCHES "^(ps|worker|launcher)$")
     trestle_precompile(${name})
+  elseif(TRESTLE_SANITIZE)
+    target_compile_options(${name} PRIVATE -O1)  # where the time of tests goes; the presets say -O0
   endif()
   if(protos)
     trestle_protobuf(${name} ${protos})
@@ -18,18 +20,12 @@ function(trestle_room name)
   set_property(GLOBAL APPEND PROPERTY TRESTLE_ROOMS ${name})
 endfunction()
 
-# Standard headers once for all rooms. Under the sanitizers alone: the other builds show that every
-# source includes what it needs.
+# Standard headers once for a room. Under the sanitizers alone: the other builds
+# show that every source includes what it needs.
 function(trestle_precompile name)
   target_compile_options(${name} PRIVATE -fpch-preprocess)  # ccache needs it
-  get_property(owner GLOBAL PROPERTY TRESTLE_PRECOMPILED_ROOM)
-  if(owner)
-    target_precompile_headers(${name} REUSE_FROM ${owner})
-    return()
-  endif()
   target_precompile_headers(${name} PRIVATE <algorithm> <functional> <map> <memory> <optional> <span>
     <sstream> <string> <vector> <glog/logging.h>)
-  set_property(GLOBAL PROPERTY TRESTLE_PRECOMPILED_ROOM ${name})
 endfunction()
 
 # Generates and compiles the messages of a room, without our warnings, in a library of its own.
