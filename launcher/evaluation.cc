@@ -52,7 +52,7 @@ std::string MetricLine(const std::string& set, const Evaluation& evaluation) {
                     "  log loss %.4f  normalized entropy %.4f  predicted/observed %.4f"
                     "  (%ld rows, %.1f %% of ids unseen)",
                     m.log_loss, m.normalized_entropy, m.pcoc, m.rows,
-                    100 * evaluation.unseen_share);
+                    100 * evaluation.pass.unseen_share());
 }
 
 RunLog::Fields MetricFields(const Evaluation& evaluation) {
@@ -62,7 +62,7 @@ RunLog::Fields MetricFields(const Evaluation& evaluation) {
   fields.insert(fields.end(), {{"log_loss", m.log_loss},
                                {"normalized_entropy", m.normalized_entropy},
                                {"pcoc", m.pcoc},
-                               {"unseen_share", evaluation.unseen_share}});
+                               {"unseen_share", evaluation.pass.unseen_share()}});
   return fields;
 }
 

@@ -289,7 +289,6 @@ Result<Evaluation> Trainer::Evaluate(const Dataset& dataset, const std::string& 
   Evaluation evaluation;
   EvaluateSums sums(dataset.schema());
   TRESTLE_ASSIGN_OR_RETURN(evaluation.pass, Visit(dataset, name, TIME, sums));
-  evaluation.unseen_share = evaluation.pass.unseen_share();
   auto metrics = sums.metrics.Compute(comm_, Stream::kDense);
   if (!metrics.ok()) return Tell(metrics.status());
   evaluation.metrics = *std::move(metrics);
@@ -360,8 +359,9 @@ Status Trainer::VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassRes
 
 Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t positives,
                           PassResult* result) {
-  int64_t sums[] = {ledger.read, ledger.rejected, static_cast<int64_t>(ledger.hash),
-                    ledger.left_out, positives, result->ids, result->unseen_ids};
+  int64_t sums[] = {ledger.read,       ledger.rejected, static_cast<int64_t>(ledger.hash),
+                    ledger.left_out,   positives,       result->ids,
+                    result->unseen_ids};
   TRESTLE_RETURN_IF_ERROR(comm_.AllReduceSum({Stream::kDense, "ledger", step_}, sums));
   result->ledger = {sums[0], sums[1], static_cast<uint64_t>(sums[2]), sums[3]};
   result->positives = sums[4];
@@ -373,11 +373,15 @@ Status Trainer::ClosePass(const Dataset& dataset, const Ledger& ledger, int64_t 
 // A pass is over, so that every rank waits for the header of the next: it brings the failure.
 Status Trainer::Tell(const Status& failure) {
   if (failure.ok() || BreaksTheJob(failure)) return failure;  // then nobody can be told
+  const Status told = Announce(Action::kStop, failure);
+  return told.ok() ? failure : told;
+}
+
+Status Trainer::Announce(Action action, const Status& failure) {
   StepHeader header;
-  header.action = Action::kStop;
+  header.action = action;
   header.step = step_;
-  auto told = client_.Prepare(header, {}, failure);
-  return told.ok() ? failure : told.status();
+  return client_.Prepare(header, {}, failure).status();
 }
 
 Status Trainer::CompareReplicas() { return Tell(CompareDigests()); }
@@ -396,20 +400,8 @@ Status Trainer::CompareDigests() {
   return {};
 }
 
-Status Trainer::AnnounceCheckpoint() {
-  StepHeader header;
-  header.action = Action::kCheckpoint;
-  header.step = step_;
-  auto begun = client_.Prepare(header, {}, Status());
-  return begun.ok() ? Status() : begun.status();
-}
+Status Trainer::AnnounceCheckpoint() { return Announce(Action::kCheckpoint, Status()); }
 
-Status Trainer::Stop() {
-  StepHeader header;
-  header.action = Action::kStop;
-  header.step = step_;
-  auto stopped = client_.Prepare(header, {}, Status());
-  return stopped.ok() ? Status() : stopped.status();
-}
+Status Trainer::Stop() { return Announce(Action::kStop, Status()); }
 
 }  // namespace trestle

@@ -109,7 +109,6 @@ struct PassResult {
 struct Evaluation {
   Metrics metrics;
   std::vector<SlicedColumn> slices;  // of Schema::slices; the first worker's, empty on others
-  double unseen_share = 0;           // the pass's
   PassResult pass;
 };
 
@@ -171,6 +170,8 @@ class Trainer {
   // Between passes: tells all ranks of a failure that some or all workers have but the servers do
   // not know of. The others are at the next header, or are about to be.
   Status Tell(const Status& failure);
+  // A header without rows, which every rank waits for between passes.
+  Status Announce(Action action, const Status& failure);
 
   Client& client_;
   DenseBackend& backend_;

@@ -57,7 +57,7 @@ void ExpectSame(const TrainingJob::Outcome& a, const TrainingJob::Outcome& b) {
     EXPECT_EQ(a.evaluations[i].metrics.auc, b.evaluations[i].metrics.auc);
     EXPECT_EQ(a.evaluations[i].metrics.gauc, b.evaluations[i].metrics.gauc);
     EXPECT_EQ(a.evaluations[i].metrics.log_loss, b.evaluations[i].metrics.log_loss);
-    EXPECT_EQ(a.evaluations[i].unseen_share, b.evaluations[i].unseen_share);
+    EXPECT_EQ(a.evaluations[i].pass.unseen_share(), b.evaluations[i].pass.unseen_share());
   }
 }
 
@@ -290,8 +290,8 @@ TEST(Trainer, EvaluationCreatesNoRowsAndChangesNothing) {
     EXPECT_EQ(evaluated.table_rows, trained.table_rows);
     EXPECT_EQ(evaluated.tables, trained.tables);
     EXPECT_EQ(evaluated.dense, trained.dense);
-    EXPECT_GT(evaluated.evaluations[0].unseen_share, 0);
-    EXPECT_LT(evaluated.evaluations[0].unseen_share, 1);
+    EXPECT_GT(evaluated.evaluations[0].pass.unseen_share(), 0);
+    EXPECT_LT(evaluated.evaluations[0].pass.unseen_share(), 1);
   }
 }
 

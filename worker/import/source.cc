@@ -15,6 +15,7 @@
 #include "worker/import/byte_stream.h"
 #include "worker/import/cells.h"
 #include "worker/import/fields.h"
+#include "worker/input.h"
 
 namespace trestle {
 namespace {
@@ -164,6 +165,10 @@ Result<std::unique_ptr<RecordStream>> OpenRecords(const Source& source, const Te
   TRESTLE_ASSIGN_OR_RETURN(auto stream, OpenByteStream(source.path));
   return std::unique_ptr<RecordStream>(
       std::make_unique<RecordReader>(source.path, std::move(stream), source.record_quote(text)));
+}
+
+bool IsInBlocks(const Source& source) {
+  return source.kind == SourceKind::kBlocks && source.largest_block <= kMaxBlockRows;
 }
 
 Status CheckText(const TextFiles& text) {

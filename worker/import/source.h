@@ -40,6 +40,9 @@ Status StatSource(Source* source);
 // Reads the beginning of the file.
 Result<Source> OpenSource(const std::string& path, const TextFiles& text);
 
+// Whether it is read in place: blocks of at most kMaxBlockRows rows (worker/input.h).
+bool IsInBlocks(const Source& source);
+
 // The records of a source, with a header if it has one; of files of blocks the columns named, as
 // JSON lines.
 Result<std::unique_ptr<RecordStream>> OpenRecords(const Source& source, const TextFiles& text,
