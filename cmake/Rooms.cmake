@@ -9,9 +9,8 @@ function(trestle_room name)
   add_library(${name} OBJECT ${sources})
   target_link_libraries(${name} PUBLIC trestle_flags)
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf glog::glog)
-  if(TRESTLE_SANITIZE AND name MATCHES "^(ps|worker|launcher)$")
-    trestle_precompile(${name})
-  elseif(TRESTLE_SANITIZE)
+  trestle_unity(${name} 8)
+  if(TRESTLE_SANITIZE AND name MATCHES "^(base|comm|embedding|backend)$")
     target_compile_options(${name} PRIVATE -O1)  # where the time of tests goes; the presets say -O0
   endif()
   if(protos)
@@ -20,12 +19,13 @@ function(trestle_room name)
   set_property(GLOBAL APPEND PROPERTY TRESTLE_ROOMS ${name})
 endfunction()
 
-# Standard headers once for a room. Under the sanitizers alone: the other builds
-# show that every source includes what it needs.
-function(trestle_precompile name)
-  target_compile_options(${name} PRIVATE -fpch-preprocess)  # ccache needs it
-  target_precompile_headers(${name} PRIVATE <algorithm> <functional> <map> <memory> <optional> <span>
-    <sstream> <string> <vector> <glog/logging.h>)
+# With TRESTLE_UNITY, compiles a target's sources some at a time as one: what a clean build costs is
+# mostly headers. Builds without it show that every source includes what it needs.
+function(trestle_unity name sources)
+  if(TRESTLE_UNITY)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${sources})
+    target_compile_options(${name} PRIVATE -Wno-subobject-linkage)  # of unnamed namespaces: not our case
+  endif()
 endfunction()
 
 # Generates and compiles the messages of a room, without our warnings, in a library of its own.

@@ -97,10 +97,6 @@ std::string Cell(const std::string& text) {
   return cell;
 }
 
-bool IsMessage(const FieldDescriptor* field) {
-  return field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
-}
-
 // Messages declared inside another are told in its table; the others have a table of their own.
 bool IsInside(const FieldDescriptor* field) {
   return IsMessage(field) && field->message_type()->containing_type() == field->containing_type();

@@ -8,6 +8,7 @@
 #include "launcher/checkpoint/text.h"
 #include "launcher/evaluation.h"
 #include "launcher/format.h"
+#include "launcher/job_operations.h"
 #include "launcher/signals.h"
 #include "ps/checkpoint/restore.h"
 #include "worker/negative_keep.h"
@@ -15,9 +16,6 @@
 
 namespace trestle {
 namespace {
-
-constexpr Operation kSetUp{Stream::kControl, "setting up"};
-constexpr Operation kLoading{Stream::kControl, "loading the checkpoint", -1, kLongPhase};
 
 RunLog::Fields LedgerFields(const PassResult& pass) {
   return {{"steps", pass.steps},

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "launcher/format.h"
 #include "launcher/job.h"
+#include "launcher/job_operations.h"
 #include "launcher/signals.h"
 #include "launcher/startup.h"
 #include "worker/import/unit.h"
@@ -14,9 +15,6 @@
 namespace trestle {
 namespace {
 
-constexpr Operation kSetUp{Stream::kControl, "setting up"};
-constexpr Operation kReading{Stream::kControl, "reading input", -1, kLongPhase};
-constexpr Operation kLoading{Stream::kControl, "loading the checkpoint", -1, kLongPhase};
 constexpr Operation kWriting{Stream::kControl, "writing predictions", -1, kLongPhase};
 
 // Under which an import keeps what goes along, beside any feature of the same name.

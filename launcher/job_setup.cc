@@ -7,6 +7,7 @@
 #include "launcher/evaluation.h"
 #include "launcher/format.h"
 #include "launcher/job.h"
+#include "launcher/job_operations.h"
 #include "launcher/logging.h"
 #include "launcher/prepare/import_lines.h"
 #include "launcher/signals.h"
@@ -18,9 +19,6 @@
 namespace trestle {
 namespace {
 
-constexpr Operation kSetUp{Stream::kControl, "setting up"};
-// Reading the input may take one rank much longer than another.
-constexpr Operation kReading{Stream::kControl, "reading input", -1, kLongPhase};
 constexpr Operation kQuantiles{Stream::kControl, "quantiles of bucketized columns", -1, kLongPhase};
 constexpr Operation kStatistics{Stream::kDense, "statistics of numeric columns", -1, kLongPhase};
 

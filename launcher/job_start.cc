@@ -10,6 +10,7 @@
 #include "launcher/checkpoint/find.h"
 #include "launcher/format.h"
 #include "launcher/job.h"
+#include "launcher/job_operations.h"
 #include "launcher/startup.h"
 #include "launcher/version.h"
 #include "ps/checkpoint/checkpoint_folder.h"
@@ -23,7 +24,6 @@ namespace trestle {
 namespace {
 
 constexpr Operation kStarting{Stream::kControl, "starting"};
-constexpr Operation kLoading{Stream::kControl, "loading the checkpoint", -1, kLongPhase};
 
 // Whether an older checkpoint may be better.
 bool IsDamage(StatusCode code) {

@@ -14,7 +14,7 @@
 namespace trestle {
 namespace {
 
-constexpr int64_t kTrailerBytes = 10;  // length of the footer, "ARROW1"
+constexpr int64_t kIpcTrailerBytes = 10;  // length of the footer, "ARROW1"
 
 class IpcBlocks final : public BlockFile {
  public:
@@ -25,8 +25,8 @@ class IpcBlocks final : public BlockFile {
     TRESTLE_ASSIGN_OR_RETURN(auto reader, MakeReader({}));
     schema_ = reader->schema();
     if (schema_->HasMetadata()) content_hash_ = schema_->metadata()->Get(kContentHash).ValueOr("");
-    TRESTLE_ASSIGN_OR_RETURN(const int64_t length, ReadFooterLength(*file, path, kTrailerBytes));
-    TRESTLE_ASSIGN_OR_RETURN(footer_hash_, HashFooter(*file, path, length, kTrailerBytes));
+    TRESTLE_ASSIGN_OR_RETURN(const int64_t length, ReadFooterLength(*file, path, kIpcTrailerBytes));
+    TRESTLE_ASSIGN_OR_RETURN(footer_hash_, HashFooter(*file, path, length, kIpcTrailerBytes));
     return CountRows();
   }
 

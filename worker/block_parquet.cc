@@ -18,7 +18,7 @@
 namespace trestle {
 namespace {
 
-constexpr int64_t kTrailerBytes = 8;  // length of the footer, "PAR1"
+constexpr int64_t kParquetTrailerBytes = 8;  // length of the footer, "PAR1"
 
 void AppendLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
   if (field.is_leaf()) leaves->push_back(field.column_index);
@@ -46,8 +46,8 @@ class ParquetBlocks final : public BlockFile {
     for (int i = 0; i < metadata_->num_row_groups(); ++i) {
       block_rows_.push_back(metadata_->RowGroup(i)->num_rows());
     }
-    TRESTLE_ASSIGN_OR_RETURN(const int64_t length, ReadFooterLength(*file, path, kTrailerBytes));
-    TRESTLE_ASSIGN_OR_RETURN(footer_hash_, HashFooter(*file, path, length, kTrailerBytes));
+    TRESTLE_ASSIGN_OR_RETURN(const int64_t length, ReadFooterLength(*file, path, kParquetTrailerBytes));
+    TRESTLE_ASSIGN_OR_RETURN(footer_hash_, HashFooter(*file, path, length, kParquetTrailerBytes));
     TRESTLE_ASSIGN_OR_RETURN(auto reader, MakeReader());
     return FromArrow(reader->GetSchema(&schema_), path);
   }

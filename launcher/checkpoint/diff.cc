@@ -16,7 +16,7 @@ namespace trestle {
 namespace {
 
 // The name of each part and what is to say of it.
-using Lines = std::vector<std::pair<std::string, std::string>>;
+using PartLines = std::vector<std::pair<std::string, std::string>>;
 
 void AddCount(int64_t count, const std::string& what, std::string* text) {
   if (count > 0) *text += (text->empty() ? "" : ", ") + what + " " + CountText(count);
@@ -65,7 +65,7 @@ Result<bool> DiffOneTable(const CheckpointReader& a, const CheckpointReader& b,
   return diff.same() && same_optimizer && same_seed;
 }
 
-Result<bool> DiffTables(const CheckpointReader& a, const CheckpointReader& b, Lines* lines) {
+Result<bool> DiffTables(const CheckpointReader& a, const CheckpointReader& b, PartLines* lines) {
   std::vector<std::string> names;
   for (const TableEntry& table : a.manifest().tables()) names.push_back(table.name());
   for (const TableEntry& table : b.manifest().tables()) {
@@ -102,7 +102,7 @@ std::string TensorText(const NamedTensor& a, const NamedTensor& b) {
 }
 
 // Lines for the tensors that differ.
-Result<bool> DiffDense(const CheckpointReader& a, const CheckpointReader& b, Lines* lines) {
+Result<bool> DiffDense(const CheckpointReader& a, const CheckpointReader& b, PartLines* lines) {
   TRESTLE_ASSIGN_OR_RETURN(const auto left, a.Dense());
   TRESTLE_ASSIGN_OR_RETURN(const auto right, b.Dense());
   int64_t equal = 0;
@@ -126,7 +126,7 @@ Result<bool> DiffDense(const CheckpointReader& a, const CheckpointReader& b, Lin
 }
 
 // Lines for the fields that differ.
-bool DiffCursors(const Cursor& a, const Cursor& b, Lines* lines) {
+bool DiffCursors(const Cursor& a, const Cursor& b, PartLines* lines) {
   for (int f = 0; f < Cursor::descriptor()->field_count(); ++f) {
     const auto* field = Cursor::descriptor()->field(f);
     std::string left, right;
@@ -137,7 +137,7 @@ bool DiffCursors(const Cursor& a, const Cursor& b, Lines* lines) {
   return lines->empty();
 }
 
-void Print(const std::string& title, const Lines& lines, std::ostream& out) {
+void Print(const std::string& title, const PartLines& lines, std::ostream& out) {
   if (lines.empty()) return;
   out << title << "\n";
   size_t width = 0;
@@ -160,7 +160,7 @@ Result<bool> DiffCommand(FileSystem& fs, const std::string& path_a, const std::s
                          std::ostream& out) {
   TRESTLE_ASSIGN_OR_RETURN(const auto a, OpenCheckpoint(fs, path_a));
   TRESTLE_ASSIGN_OR_RETURN(const auto b, OpenCheckpoint(fs, path_b));
-  Lines tables, dense, cursor;
+  PartLines tables, dense, cursor;
   TRESTLE_ASSIGN_OR_RETURN(const bool same_tables, DiffTables(*a, *b, &tables));
   TRESTLE_ASSIGN_OR_RETURN(const bool same_dense, DiffDense(*a, *b, &dense));
   const bool same_cursor = DiffCursors(a->manifest().cursor(), b->manifest().cursor(), &cursor);

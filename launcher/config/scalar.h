@@ -20,11 +20,14 @@ struct Scalar {
 };
 
 // Sets a singular field or adds to a repeated one. Returns what is wrong ("expected an integer,
-// found
-// \"many\""), empty when nothing is; the message is then unchanged. Not for message fields.
+// found \"many\""), empty when nothing is; the message is then unchanged. Not for message fields.
 [[nodiscard]] std::string StoreScalar(const Scalar& scalar,
                                       const google::protobuf::FieldDescriptor* field,
                                       google::protobuf::Message* message);
+
+[[nodiscard]] inline bool IsMessage(const google::protobuf::FieldDescriptor* field) {
+  return field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE;
+}
 
 // "an integer", "one of SHUFFLE, TIME": what a field takes.
 [[nodiscard]] std::string ExpectedOf(const google::protobuf::FieldDescriptor* field);

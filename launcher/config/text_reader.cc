@@ -33,10 +33,6 @@ class TokenErrors : public google::protobuf::io::ErrorCollector {
   Problems* problems_;
 };
 
-bool IsMessage(const FieldDescriptor* field) {
-  return field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
-}
-
 }  // namespace
 
 TextReader::TextReader(std::string_view text, PlaceOf place_of, FieldPlaces* places,

@@ -25,7 +25,7 @@ std::string List(const std::vector<std::string>& texts) {
   return texts.size() == 1 ? list : "[" + list + "]";
 }
 
-std::string Number(double x) { return Format("%.9g", x); }
+std::string Decimal(double x) { return Format("%.9g", x); }
 
 class Writer {
  public:
@@ -75,7 +75,7 @@ class Writer {
     Line("  train: " + List(files_.patterns));
     Line("  label: " + Quoted(guessed_.label), WhyOf(guessed_.label));
     if (!guessed_.label_is_binary) {
-      Line("  positive_from: " + Number(guessed_.positive_from),
+      Line("  positive_from: " + Decimal(guessed_.positive_from),
            "the label is 1 from here on, else 0");
     }
     if (!guessed_.group.empty()) {
@@ -159,7 +159,7 @@ class Writer {
     if (column.guess != Guess::kNumber) return;
     Line("  numeric { columns: " + Quoted(column.profile.name) +
              (column.wide ? "  transform: LOG1P" : "") +
-             "  scale: STANDARD  missing: " + Number(column.profile.median) + " }",
+             "  scale: STANDARD  missing: " + Decimal(column.profile.median) + " }",
          column.why);
   }
 

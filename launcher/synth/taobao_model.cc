@@ -11,7 +11,6 @@
 namespace trestle {
 namespace {
 
-constexpr double kBias = -4.0, kMatchWeight = 1.1, kQualityWeight = 0.3;
 constexpr double kSkew = 1.5;  // of ads within a category, brands, and users within a block
 
 // Alibaba's shares: rows a user, rows an ad, ads a campaign and a customer.
@@ -173,6 +172,7 @@ TaobaoImpression TaobaoModel::Impression(int64_t row, int64_t user,
   const auto seen = std::min<int64_t>(end - history.begin(), kTaobaoHistory);
   made.matches = static_cast<int>(
       std::ranges::count(end - seen, end, ad.category, &TaobaoBehaviour::category));
+  constexpr double kBias = -4.0, kMatchWeight = 1.1, kQualityWeight = 0.3;
   const double z = kBias + kMatchWeight * std::log1p(made.matches) + kQualityWeight * ad.quality;
   const double probability = 1.0 / (1.0 + std::exp(-z));
   made.z = static_cast<float>(z);

@@ -13,13 +13,7 @@
 namespace trestle {
 namespace {
 
-struct Shape {
-  int ranks;
-  bool mpirun;
-  int servers;
-};
-
-const std::vector<Shape> kShapes = {{1, false, 0}, {2, true, 0}, {3, true, 0}, {3, true, 1}};
+const std::vector<Shape> kStopShapes = {{1, false, 0}, {2, true, 0}, {3, true, 0}, {3, true, 1}};
 
 class EarlyStop : public ::testing::Test {
  protected:
@@ -74,8 +68,8 @@ std::string EvaluationLines(const std::string& output) {
 
 TEST_F(EarlyStop, EndsAtTheSameStepWithTheSameBestInAnyShape) {
   std::string best, lines;
-  for (const Shape& shape : kShapes) {
-    const std::string run = "run" + std::to_string(&shape - kShapes.data());
+  for (const Shape& shape : kStopShapes) {
+    const std::string run = "run" + std::to_string(&shape - kStopShapes.data());
     const ProcessResult trained = Run("train", shape, run, {"--set", "train.patience=5"});
     ASSERT_EQ(trained.exit_code, 0) << trained.output;
     EXPECT_EQ(Count(trained.output, "train.patience is over"), 1) << trained.output;
@@ -104,14 +98,14 @@ TEST_F(EarlyStop, EndsAtTheSameStepWithTheSameBestInAnyShape) {
 // Killed after evaluations that were and that were not the best, each start in another shape.
 TEST_F(EarlyStop, AfterKillsChoosesAsTheRunThatWasLeftAlone) {
   const std::vector<std::string> steps = {"--set", "train.max_steps=90"};
-  const ProcessResult alone = Run("train", kShapes[0], "alone", steps);
+  const ProcessResult alone = Run("train", kStopShapes[0], "alone", steps);
   ASSERT_EQ(alone.exit_code, 0) << alone.output;
   EXPECT_EQ(Count(alone.output, "train.max_steps are done"), 1) << alone.output;
   std::vector<std::string> resume = steps;
   resume.insert(resume.end(), {"--resume", "latest"});
   int attempt = 0;
   for (const char* moment : {" (best)", "\nepoch 2/20", "\nseen  "}) {
-    const Shape& shape = kShapes[static_cast<size_t>(1 + attempt % 3)];
+    const Shape& shape = kStopShapes[static_cast<size_t>(1 + attempt % 3)];
     Process job(JobCommand({shape.ranks, true, Arguments("train", shape, "killed", resume)}));
     ASSERT_TRUE(job.WaitForOutput(moment));
     ASSERT_EQ(::kill(job.RankPid(attempt % shape.ranks), SIGKILL), 0);
@@ -119,7 +113,7 @@ TEST_F(EarlyStop, AfterKillsChoosesAsTheRunThatWasLeftAlone) {
     EXPECT_NE(killed.exit_code, 0) << "attempt " << attempt << " ended before it was killed";
     ++attempt;
   }
-  const ProcessResult ended = Run("train", kShapes[3], "killed", resume);
+  const ProcessResult ended = Run("train", kStopShapes[3], "killed", resume);
   ASSERT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_EQ(BestLine(ended), BestLine(alone)) << ended.output;
   EXPECT_EQ(LineAfter(ended.output, "digest "), LineAfter(alone.output, "digest "));
@@ -132,17 +126,17 @@ TEST_F(EarlyStop, ARunThatIsDoneKeepsItsBest) {
     return RunTrestle({1, false, {"checkpoint", "digest", Folder("run") + "/best"}})
         .process.output.substr(0, 16);
   };
-  const ProcessResult first = Run("train", kShapes[0], "run", {"--set", "train.max_steps=4"});
+  const ProcessResult first = Run("train", kStopShapes[0], "run", {"--set", "train.max_steps=4"});
   ASSERT_EQ(first.exit_code, 0) << first.output;
   EXPECT_NE(BestLine(first).find(": step-00000003, "), std::string::npos) << BestLine(first);
   const std::string best = digest();
-  const ProcessResult other = Run("train", kShapes[0], "run",
+  const ProcessResult other = Run("train", kStopShapes[0], "run",
                                   {"--set", "train.max_steps=4", "--set",
                                    "data.test=" + small_.train_file(), "--resume", "latest"});
   EXPECT_EQ(other.exit_code, 0) << other.output;
   EXPECT_EQ(Count(other.output, "nothing to do"), 1) << other.output;
   const ProcessResult longer =
-      Run("train", kShapes[3], "run",
+      Run("train", kStopShapes[3], "run",
           {"--set", "train.max_steps=6", "--set", "train.eval_every_steps=1000", "--resume",
            Folder("run") + "/./checkpoints"});
   EXPECT_EQ(longer.exit_code, 0) << longer.output;
@@ -153,26 +147,26 @@ TEST_F(EarlyStop, ARunThatIsDoneKeepsItsBest) {
 // Time that is over ends a start well, without a trace in what a later one decides.
 TEST_F(EarlyStop, MaxMinutesEndsAStartAndResumeGoesOnExactly) {
   const std::vector<std::string> steps = {"--set", "train.max_steps=40"};
-  const ProcessResult alone = Run("train", kShapes[0], "alone", steps);
+  const ProcessResult alone = Run("train", kStopShapes[0], "alone", steps);
   ASSERT_EQ(alone.exit_code, 0) << alone.output;
   std::vector<std::string> timed = steps;
   timed.insert(timed.end(), {"--set", "train.max_minutes=0.000001", "--resume", "latest"});
-  const ProcessResult first = Run("train", kShapes[3], "timed", timed);
+  const ProcessResult first = Run("train", kStopShapes[3], "timed", timed);
   EXPECT_EQ(first.exit_code, 0) << first.output;
   EXPECT_EQ(Count(first.output, "train.max_minutes are over"), 1) << first.output;
   EXPECT_EQ(Count(first.output, "\ntest  "), 1) << first.output;
-  const ProcessResult second = Run("train", kShapes[1], "timed", timed);
+  const ProcessResult second = Run("train", kStopShapes[1], "timed", timed);
   EXPECT_EQ(second.exit_code, 0) << second.output;
   EXPECT_NE(second.output, first.output);
   EXPECT_EQ(Count(second.output, "\nresumed "), 1) << second.output;
   timed = steps;
   timed.insert(timed.end(), {"--resume", "latest"});
-  const ProcessResult ended = Run("train", kShapes[1], "timed", timed);
+  const ProcessResult ended = Run("train", kStopShapes[1], "timed", timed);
   ASSERT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_EQ(BestLine(ended), BestLine(alone)) << ended.output;
   EXPECT_EQ(LineAfter(ended.output, "digest "), LineAfter(alone.output, "digest "));
   const ProcessResult other =
-      Run("train", kShapes[0], "timed",
+      Run("train", kStopShapes[0], "timed",
           {"--resume", "latest", "--set", "train.max_steps=43", "--set", "eval.monitor=LOG_LOSS"});
   EXPECT_NE(
       other.output.find("note: the best evaluation is sought anew: it was by AUC of test, and "

@@ -7,12 +7,6 @@
 namespace trestle {
 namespace {
 
-struct Shape {
-  int ranks;
-  bool mpirun;
-  int servers;
-};
-
 JobResult RunJob(const std::string& command, const std::string& config, const Shape& shape) {
   std::vector<std::string> arguments = {command, config, "--set",
                                         "cluster.servers=" + std::to_string(shape.servers)};

@@ -11,12 +11,6 @@
 namespace trestle {
 namespace {
 
-struct Shape {
-  int ranks;
-  bool mpirun;
-  int servers;
-};
-
 class Resume : public ::testing::Test {
  protected:
   // Two epochs of 16 steps, with dropout and Dice, a checkpoint every 5 steps.

@@ -21,12 +21,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-struct Shape {
-  int ranks;
-  bool mpirun;
-  int servers;
-};
-
 class Segments : public ::testing::Test {
  protected:
   Segments() {
@@ -101,15 +95,15 @@ class Segments : public ::testing::Test {
                                            "checkpoint.keep=100"};
 };
 
-const std::vector<Shape> kShapes = {{1, false, 0}, {3, true, 1}, {2, true, 0}};
+const std::vector<Shape> kDayShapes = {{1, false, 0}, {3, true, 1}, {2, true, 0}};
 
 TEST_F(Segments, ThreeDaysOnAnyRanksEndWithTheSameModelAndAWholeLedger) {
   std::string digest;
-  for (size_t first = 0; first < kShapes.size(); ++first) {
+  for (size_t first = 0; first < kDayShapes.size(); ++first) {
     const std::string run = "run" + std::to_string(first);
-    Run(kShapes[first], In(run));
-    NextDay(kShapes[(first + 1) % kShapes.size()], day2_, In(run));
-    const JobResult end = NextDay(kShapes[(first + 2) % kShapes.size()], day3_, In(run));
+    Run(kDayShapes[first], In(run));
+    NextDay(kDayShapes[(first + 1) % kDayShapes.size()], day2_, In(run));
+    const JobResult end = NextDay(kDayShapes[(first + 2) % kDayShapes.size()], day3_, In(run));
     ExpectLedger(Newest(run), {SmallJob::kRows, 3000, 2100});
     if (first == 0) digest = end.digest;
     EXPECT_EQ(end.digest, digest);
@@ -146,7 +140,7 @@ TEST_F(Segments, ADayGoesOnFromTheMiddle) {
     const Manifest from = ManifestOf(path);
     if (from.attempt() != 2 || from.finished()) continue;
     ++tried;
-    const Shape& onto = kShapes[static_cast<size_t>(tried) % kShapes.size()];
+    const Shape& onto = kDayShapes[static_cast<size_t>(tried) % kDayShapes.size()];
     const JobResult rest = NextDay(onto, day2_, In("other"), StatusCode::kOk, path);
     EXPECT_EQ(rest.digest, alone.digest) << path;
     ExpectLedger(Newest("other"), {SmallJob::kRows, 3000});
@@ -163,7 +157,7 @@ TEST_F(Segments, ADayBeginsWhenTheOneBeforeIsDone) {
   Run({1, false, 0}, more);
   const std::string unfinished = Checkpoints("run").front();
   ASSERT_FALSE(ManifestOf(unfinished).finished());
-  for (const Shape& shape : kShapes) {
+  for (const Shape& shape : kDayShapes) {
     const JobResult refused =
         NextDay(shape, day2_, In("other"), StatusCode::kInvalidConfig, unfinished);
     EXPECT_THAT(refused.process.output, HasSubstr("is in the middle of segment 0"));
@@ -184,7 +178,7 @@ TEST_F(Segments, OtherFilesAreRefusedWithoutTheFlag) {
 TEST_F(Segments, AFolderWithAnEarlierRunIsNotBegunAgain) {
   const JobResult first = Run({2, true, 0}, In("run"));
   const auto before = Checkpoints("run");
-  for (const Shape& shape : kShapes) {
+  for (const Shape& shape : kDayShapes) {
     const JobResult refused = Run(shape, In("run"), StatusCode::kInvalidConfig);
     EXPECT_THAT(refused.process.output, AllOf(HasSubstr("is of an earlier run"),
                                               HasSubstr("--resume latest"), HasSubstr("--fresh")));
@@ -208,7 +202,7 @@ TEST_F(Segments, AFreshStartThatWroteNothingIsStillTheNewest) {
   fresh.insert(fresh.end(), {"--fresh", "--warm-start", folder("none")});
   Run({2, true, 0}, fresh, StatusCode::kNotFound);
   EXPECT_EQ(Checkpoints("run"), before);
-  for (const Shape& shape : kShapes) {
+  for (const Shape& shape : kDayShapes) {
     std::filesystem::copy(folder("run"), folder("copy"), std::filesystem::copy_options::recursive);
     std::vector<std::string> latest = In("copy");
     latest.insert(latest.end(), {"--resume", "latest"});
@@ -224,7 +218,7 @@ TEST_F(Segments, AFreshStartThatWroteNothingIsStillTheNewest) {
 TEST_F(Segments, TablesOfAnotherModelWarmItsStart) {
   const JobResult cold = Run({1, false, 0}, In("first"));
   std::string digest;
-  for (const Shape& shape : kShapes) {
+  for (const Shape& shape : kDayShapes) {
     std::vector<std::string> more = In("warm");
     more.insert(more.end(), {"--fresh", "--warm-start", folder("first"), "--set",
                              "model.din.mlp.units=32", "--set", "tables[user].dim=8"});
@@ -256,7 +250,7 @@ TEST_F(Segments, MoreLayersNeedAFlag) {
               AllOf(HasSubstr("activation: DICE"), HasSubstr("--allow-new")));
   more.insert(more.end(), {"--allow-new"});
   std::string digest;
-  for (const Shape& shape : kShapes) {
+  for (const Shape& shape : kDayShapes) {
     std::filesystem::remove_all(folder("other"));
     const JobResult run = Run(shape, more);
     EXPECT_THAT(run.process.output, HasSubstr("bits diverge here: step 32: "));

@@ -23,7 +23,7 @@ namespace {
 using Milliseconds = std::chrono::milliseconds;
 
 constexpr int kKills = 20;
-constexpr int kRows = 600'000;  // of 40 bytes: several buckets
+constexpr int kImportedRows = 600'000;  // of 40 bytes: several buckets
 
 uint64_t Seed() {
   const char* given = std::getenv("TRESTLE_KILL_SEED");
@@ -35,7 +35,7 @@ class ImportKill : public testing::Test {
   void SetUp() override {
     for (int file = 0; file < 2; ++file) {
       std::string text = "y,user,name,tags,x\n";
-      for (int i = 0; i < kRows / 2; ++i) {
+      for (int i = 0; i < kImportedRows / 2; ++i) {
         const std::string n = std::to_string(2 * i + file);
         text += std::to_string(i % 2) + "," + n + ",\"n, " + n + "\"," + n + "|7," + n + ".25\n";
       }

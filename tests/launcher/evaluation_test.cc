@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 // Of a config with `more`; "" if it is good.
-std::string ErrorsOf(const std::string& more, const std::string& test = "test: \"t\"") {
+std::string EvalErrorsOf(const std::string& more, const std::string& test = "test: \"t\"") {
   const TempDir dir{"evaluation"};
   const std::string path =
       dir.Write("c.textproto", "data { train: \"d\" label: \"y\" " + test + " }\n" +
@@ -27,34 +27,34 @@ std::string ErrorsOf(const std::string& more, const std::string& test = "test: \
 }
 
 TEST(EvaluationConfig, MistakesAreNamedWithTheirPlace) {
-  EXPECT_EQ(ErrorsOf("train { eval_every_steps: 5 patience: 2 keep_best: true }\n"
+  EXPECT_EQ(EvalErrorsOf("train { eval_every_steps: 5 patience: 2 keep_best: true }\n"
                      "eval { set { name: \"new\" files: \"n\" } slices: [\"age\", \"city\"] }"),
             "");
-  EXPECT_THAT(ErrorsOf("eval { set { files: \"n\" } }"),
+  EXPECT_THAT(EvalErrorsOf("eval { set { files: \"n\" } }"),
               HasSubstr("3:8: eval.set[0]: has no name"));
-  EXPECT_THAT(ErrorsOf("eval { set { name: \"test\" files: \"n\" } }"),
+  EXPECT_THAT(EvalErrorsOf("eval { set { name: \"test\" files: \"n\" } }"),
               HasSubstr("\"test\" is another set already, the one of data.test"));
   EXPECT_THAT(
-      ErrorsOf("eval { set { name: \"a\" files: \"n\" } set { name: \"a\" files: \"m\" } }"),
+      EvalErrorsOf("eval { set { name: \"a\" files: \"n\" } set { name: \"a\" files: \"m\" } }"),
       HasSubstr("eval.set[1].name: \"a\" is another set already"));
-  EXPECT_THAT(ErrorsOf("eval { set { name: \"a\" } }"), HasSubstr("eval.set[0].files: missing"));
-  EXPECT_THAT(ErrorsOf("eval { slices: [\"a\", \"a\"] }"),
+  EXPECT_THAT(EvalErrorsOf("eval { set { name: \"a\" } }"), HasSubstr("eval.set[0].files: missing"));
+  EXPECT_THAT(EvalErrorsOf("eval { slices: [\"a\", \"a\"] }"),
               HasSubstr("eval.slices[1]: \"a\" is there already"));
-  EXPECT_THAT(ErrorsOf("eval { slices: \"\" }"), HasSubstr("a column has an empty name"));
-  EXPECT_THAT(ErrorsOf("eval { monitor: GAUC }"),
+  EXPECT_THAT(EvalErrorsOf("eval { slices: \"\" }"), HasSubstr("a column has an empty name"));
+  EXPECT_THAT(EvalErrorsOf("eval { monitor: GAUC }"),
               HasSubstr("eval.monitor: GAUC needs data.group, the column of the groups"));
-  EXPECT_THAT(ErrorsOf("train { patience: 0 }"), HasSubstr("allowed: at least 1"));
+  EXPECT_THAT(EvalErrorsOf("train { patience: 0 }"), HasSubstr("allowed: at least 1"));
 }
 
 TEST(EvaluationConfig, WhatNeedsEvaluationsNeedsFilesToEvaluate) {
-  EXPECT_THAT(ErrorsOf("train { patience: 2 }", ""),
+  EXPECT_THAT(EvalErrorsOf("train { patience: 2 }", ""),
               HasSubstr("train.patience: there is nothing to evaluate; name files in data.test or "
                         "eval.set, or set data.holdout"));
   for (const char* field : {"eval_every_steps: 5", "patience: 2", "keep_best: true"}) {
     const std::string train = std::string("train { ") + field + " }";
-    EXPECT_THAT(ErrorsOf(train, ""), HasSubstr("there is nothing to evaluate; name files in"));
-    EXPECT_EQ(ErrorsOf(train, "holdout: 0.1"), "");
-    EXPECT_EQ(ErrorsOf(train + " eval { set { name: \"a\" files: \"n\" } }", ""), "");
+    EXPECT_THAT(EvalErrorsOf(train, ""), HasSubstr("there is nothing to evaluate; name files in"));
+    EXPECT_EQ(EvalErrorsOf(train, "holdout: 0.1"), "");
+    EXPECT_EQ(EvalErrorsOf(train + " eval { set { name: \"a\" files: \"n\" } }", ""), "");
   }
 }
 

@@ -103,12 +103,12 @@ class CheckpointDamage : public ::testing::Test {
   std::unique_ptr<AlteredFiles> in_memory_;  // all of them
 };
 
-constexpr size_t kStride = kSanitized ? 7 : 1;  // of all bytes every so-many-th
+constexpr size_t kDamageStride = kSanitized ? 7 : 1;  // of all bytes every so-many-th
 
 TEST_F(CheckpointDamage, CutAtEveryByteOfEveryFile) {
   for (const std::string& file : files_) {
     const std::string contents = Contents(file);
-    for (size_t size = 0; size < contents.size(); size += kStride) {
+    for (size_t size = 0; size < contents.size(); size += kDamageStride) {
       ExpectRefused(file, contents.substr(0, size), "cut to " + std::to_string(size));
       if (HasFatalFailure()) return;
     }
@@ -120,7 +120,7 @@ TEST_F(CheckpointDamage, OneBitChangedInEveryByteOfEveryFile) {
   std::mt19937_64 random(kSeed);
   for (const std::string& file : files_) {
     std::string contents = Contents(file);
-    for (size_t at = 0; at < contents.size(); at += kStride) {
+    for (size_t at = 0; at < contents.size(); at += kDamageStride) {
       const auto bit = static_cast<char>(1 << random() % 8);
       contents[at] ^= bit;
       ExpectRefused(file, contents, "byte " + std::to_string(at));
@@ -138,7 +138,7 @@ TEST_F(CheckpointDamage, OneBitChangedAtTenThousandRandomPlaces) {
     contents.push_back(Contents(file));
     ends.push_back((ends.empty() ? 0 : ends.back()) + contents.back().size());
   }
-  for (size_t i = 0; i < 10'000 / kStride; ++i) {
+  for (size_t i = 0; i < 10'000 / kDamageStride; ++i) {
     const size_t place = random() % ends.back();
     const auto f =
         static_cast<size_t>(std::upper_bound(ends.begin(), ends.end(), place) - ends.begin());

@@ -21,7 +21,7 @@ using ::testing::IsEmpty;
 
 using CheckpointWriterFailureTest = CheckpointWriterTest;
 
-constexpr int kStride = kSanitized ? 11 : 1;  // of the calls that may fail every so-many-th does
+constexpr int kCallStride = kSanitized ? 11 : 1;  // of the calls that may fail every so-many-th does
 
 TEST_F(CheckpointWriterFailureTest, TooLittleSnapshotMemoryFailsTheCheckpointAlone) {
   for (const JobShape& shape : kShapes) {
@@ -187,7 +187,7 @@ TEST_F(CheckpointWriterFailureTest, AFailureOfAnyCallFailsOneCheckpointOnAllRank
   for (const JobShape& shape : std::vector<JobShape>{{1}, {2}, {3, 1}}) {
     for (int broken = 0; broken < shape.ranks; ++broken) {
       int64_t calls = 1 + broken;
-      for (int64_t n = 1 + broken; n <= calls; n += shape.ranks * kStride) {
+      for (int64_t n = 1 + broken; n <= calls; n += shape.ranks * kCallStride) {
         SCOPED_TRACE(Text(shape) + ", rank " + std::to_string(broken) + " fails in call " +
                      std::to_string(n));
         CheckpointJob job = Job(shape, 6, 18);
@@ -233,7 +233,7 @@ TEST_F(CheckpointWriterFailureTest, ABrokenDiskNeverHarmsAnOlderOne) {
   const auto undisturbed = RunCheckpointJob(Job({1}, 0, 18)).digests;
   for (int broken = 0; broken < shape.ranks; ++broken) {
     bool failed = true;
-    for (int64_t n = 1; failed; n += kStride) {
+    for (int64_t n = 1; failed; n += kCallStride) {
       SCOPED_TRACE("rank " + std::to_string(broken) + " fails from call " + std::to_string(n));
       CheckpointJob job = Job(shape, 6, 18);
       FaultFileSystem faulty(*disk_, {.fail_call = n, .short_write = n % 50});

@@ -6,7 +6,7 @@
 namespace trestle::testing {
 namespace {
 
-const std::vector<JobShape> kShapes = {{1, 0, 1}, {3, 0, 1}, {4, 1, 1}, {4, 2, 1}};
+const std::vector<JobShape> kFailureShapes = {{1, 0, 1}, {3, 0, 1}, {4, 1, 1}, {4, 2, 1}};
 
 // A table that refuses the n-th Pull or Push.
 class FailingTable final : public EmbeddingTable {
@@ -75,7 +75,7 @@ HooksFor DefaultHooks() {
 }
 
 TEST(ExchangeFailure, ATableThatFailsInPullEndsEveryRankInThatStep) {
-  for (const JobShape& shape : kShapes) {
+  for (const JobShape& shape : kFailureShapes) {
     for (int pull = 1; pull <= 6; pull += 2) {  // 5 and 6 are in evaluation
       SCOPED_TRACE(std::to_string(shape.ranks) + " ranks, pull " + std::to_string(pull));
       const JobResult result = RunJob(SmallPlan(7), shape, DefaultHooks(), FailAt(0, pull, 0));
@@ -86,7 +86,7 @@ TEST(ExchangeFailure, ATableThatFailsInPullEndsEveryRankInThatStep) {
 }
 
 TEST(ExchangeFailure, ATableThatFailsInPushEndsEveryRankInThatStep) {
-  for (const JobShape& shape : kShapes) {
+  for (const JobShape& shape : kFailureShapes) {
     for (const int push : {1, 4}) {  // 4 is the last
       SCOPED_TRACE(std::to_string(shape.ranks) + " ranks, push " + std::to_string(push));
       const JobResult result = RunJob(SmallPlan(8), shape, DefaultHooks(), FailAt(0, 0, push));
@@ -97,7 +97,7 @@ TEST(ExchangeFailure, ATableThatFailsInPushEndsEveryRankInThatStep) {
 }
 
 TEST(ExchangeFailure, AReadersFailureReachesWorkersAndServersWithTheNextHeader) {
-  for (const JobShape& shape : kShapes) {
+  for (const JobShape& shape : kFailureShapes) {
     const int origin = shape.ranks - 1;
     const HooksFor hooks = [origin](int rank) {
       Worker::Hooks h;
@@ -116,7 +116,7 @@ TEST(ExchangeFailure, AReadersFailureReachesWorkersAndServersWithTheNextHeader) 
 }
 
 TEST(ExchangeFailure, AFailureWhileComputingEndsEveryRankInPush) {
-  for (const JobShape& shape : kShapes) {
+  for (const JobShape& shape : kFailureShapes) {
     const int origin = shape.ranks - 1;
     const HooksFor hooks = [origin](int rank) {
       Worker::Hooks h;

@@ -7,14 +7,13 @@
 #include <string>
 
 #include "base/atomic_file.h"
+#include "tests/support/bytes.h"
 #include "tests/support/temp_dir.h"
 
 namespace trestle {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
 
 TEST(FaultFileSystem, PassesThroughWithoutFaults) {
   TempDir dir;

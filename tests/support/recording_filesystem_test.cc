@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/atomic_file.h"
+#include "tests/support/bytes.h"
 
 namespace trestle {
 namespace {
@@ -19,8 +20,6 @@ constexpr Crash kAllLost{NotDurable::kLost, NotDurable::kLost};
 constexpr Crash kAllKept{NotDurable::kKept, NotDurable::kKept};
 constexpr Crash kDataLost{NotDurable::kLost, NotDurable::kKept};
 constexpr Crash kNamesLost{NotDurable::kKept, NotDurable::kLost};
-
-std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
 
 void Write(FileSystem& fs, const std::string& path, std::string_view text, bool sync = false) {
   auto file = fs.Create(path);

@@ -16,6 +16,13 @@ struct JobRun {
   std::vector<std::string> arguments;  // after the program's name
 };
 
+// What a job is spread over: the same result is expected of each.
+struct Shape {
+  int ranks;
+  bool mpirun;
+  int servers;  // dedicated ones among the ranks
+};
+
 struct JobResult {
   ProcessResult process;
   std::string digest;  // of the line "digest <hex>"; empty without one

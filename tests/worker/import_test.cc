@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "tests/support/fault_filesystem.h"
+#include "tests/support/sanitizers.h"
 #include "tests/worker/import_fixture.h"
 #include "worker/block_file.h"
 #include "worker/import/key_counts.h"
@@ -118,7 +119,7 @@ TEST_F(ImportTest, ShuffledRowsAreAllThereOnceInAnotherOrder) {
 
 TEST_F(ImportTest, BytesAreTheSameAtAnyNumberOfThreadsAndMemory) {
   for (int i = 0; i < 3; ++i) {  // several buckets
-    dir_.Write("in/" + std::to_string(i) + ".csv", NumberedCsv(250'000 + i, i));
+    dir_.Write("in/" + std::to_string(i) + ".csv", NumberedCsv((kSanitized ? 50'000 : 250'000) + i, i));
   }
   for (const char* order : {"SHUFFLE", "TIME"}) {
     Configure(std::string(kNumberedData) + " holdout: 0.2 order: " + order, kNumberedFeatures);
@@ -127,7 +128,7 @@ TEST_F(ImportTest, BytesAreTheSameAtAnyNumberOfThreadsAndMemory) {
       std::filesystem::remove_all(dir_.Join("cache"));
       ASSERT_TRUE(Prepare(threads, FileSystem::Local(), int64_t{64} << 20 << threads).ok());
       if (expected.empty()) expected = CacheBytes();
-      EXPECT_GT(expected.size(), 3u);
+      EXPECT_GT(expected.size(), kSanitized ? 2u : 3u);
       EXPECT_TRUE(CacheBytes() == expected) << order << " with " << threads << " threads";
     }
   }
@@ -525,7 +526,7 @@ TEST_F(ImportTest, ADamagedManifestIsCorrupt) {
 
 // The same rows from every kind of file.
 TEST_F(ImportTest, PackedFilesJsonLinesAndLargeRowGroupsHoldTheSameRows) {
-  constexpr int kRows = 70'000;
+  constexpr int kRows = kSanitized ? 7'000 : 70'000;  // more than a small group holds
   std::string csv = "y,id,name,tags,x\n", json;
   std::vector<int64_t> y, id;
   std::vector<double> x;
@@ -563,7 +564,8 @@ TEST_F(ImportTest, PackedFilesJsonLinesAndLargeRowGroupsHoldTheSameRows) {
               kind + "/*");
     data_.set_cache(dir_.Join("cache/" + kind));
     const PreparedInput input = MustPrepare();
-    EXPECT_EQ(input.imported, 1);
+    const bool in_place = kSanitized && (kind == "parquet" || kind == "ipc");  // groups are small
+    EXPECT_EQ(input.imported, in_place ? 0 : 1);
     const LaneRows rows = Rows(input.train);
     ASSERT_EQ(rows.rows, kRows);
     if (kind == "csv") expected = rows;
