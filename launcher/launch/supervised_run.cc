@@ -4,8 +4,11 @@
 #include <poll.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 namespace trestle {
 namespace {
@@ -63,8 +66,8 @@ void PassOn(SignalQueue& signals, const ChildProcess& child, SupervisedRun* run)
 // Watches for a child that has nothing left to wait for and does not end.
 class StuckWatch {
  public:
-  StuckWatch(const ChildProcess& child, std::chrono::milliseconds longest)
-      : child_(child), longest_(longest) {}
+  StuckWatch(const ChildProcess& child, std::chrono::milliseconds longest, bool elsewhere)
+      : child_(child), longest_(longest), elsewhere_(elsewhere) {}
 
   // How often Check is to be called.
   std::chrono::milliseconds interval() const { return longest_ / 4; }
@@ -75,13 +78,15 @@ class StuckWatch {
     last_ = now;
     const ChildProcess::Others others = child_.CountOthers();
     had_some_ = had_some_ || told || others.running + others.dead > 0;
-    if (!had_some_ || others.running > 0) alone_since_ = now;
+    const bool some_run = others.running > 0 || (elsewhere_ && !told);
+    if (!had_some_ || some_run) alone_since_ = now;
     return now - alone_since_ >= longest_;
   }
 
  private:
   const ChildProcess& child_;
   const std::chrono::milliseconds longest_;
+  const bool elsewhere_;  // others of its processes may be on other hosts
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point alone_since_ = last_;
   bool had_some_ = false;
@@ -95,7 +100,7 @@ std::string SignalText(int signal) {
 
 Result<SupervisedRun> RunSupervised(const SuperviseOptions& options, SignalQueue& signals) {
   TRESTLE_ASSIGN_OR_RETURN(const auto child, ChildProcess::Start(options.command));
-  StuckWatch stuck(*child, options.longest_end);
+  StuckWatch stuck(*child, options.longest_end, MayRunElsewhere(options.command));
   SupervisedRun run;
   Relay out(child->out(), options.out, options.say), err(child->err(), options.err, options.say);
   // As long as the job takes: deadlines are those of its ranks.
@@ -125,6 +130,19 @@ Result<SupervisedRun> RunSupervised(const SuperviseOptions& options, SignalQueue
   out.Pump(&run.watch);
   err.Pump(&run.watch);
   return run;
+}
+
+bool MayRunElsewhere(const std::vector<std::string>& command) {
+  for (const char* const job : {"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"}) {
+    if (std::getenv(job) != nullptr) return true;
+  }
+  const auto names_hosts = [](std::string_view argument) {
+    if (argument == "-H") return true;
+    if (argument.starts_with("--")) argument.remove_prefix(1);
+    return argument == "-host" || argument == "-hostfile" || argument == "-machinefile" ||
+           argument == "-default-hostfile";
+  };
+  return std::any_of(command.begin(), command.end(), names_hosts);
 }
 
 std::string WhatDied(const std::string& program, const SupervisedRun& run) {

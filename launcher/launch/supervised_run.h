@@ -26,7 +26,8 @@ namespace trestle {
 struct SuperviseOptions {
   std::vector<std::string> command;
   int out = STDOUT_FILENO, err = STDERR_FILENO;  // what its output is passed on to
-  // How long it may go on after the last of its processes is dead.
+  // How long it may go on after the last of its processes is dead: of those here, so where others
+  // may be on other hosts its output must have told that one died.
   std::chrono::milliseconds longest_end{10'000};
   // What a person is to know meanwhile.
   std::function<void(const std::string&)> say;
@@ -39,6 +40,10 @@ struct SupervisedRun {
 };
 
 Result<SupervisedRun> RunSupervised(const SuperviseOptions& options, SignalQueue& signals);
+
+// Whether mpirun starts processes on other hosts with this command, as far as its arguments and a
+// batch system tell.
+bool MayRunElsewhere(const std::vector<std::string>& command);
 
 // "rank 3 on node7 was killed by signal 9 (Killed)", "mpirun ended with code 5", and what the
 // first error line of its output said, if there was one.
