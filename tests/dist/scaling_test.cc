@@ -18,9 +18,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int64_t kTrainRows = 4096, kBatch = 2048, kDim = 32;
+constexpr int64_t kScaledRows = 4096, kScaledBatch = 2048, kScaledDim = 32;
 
-std::string Read(const std::string& path) {
+std::string ReadAllOf(const std::string& path) {
   std::ifstream in(path);
   return {std::istreambuf_iterator<char>(in), {}};
 }
@@ -31,13 +31,13 @@ class ScalingOfAJob : public testing::Test {
   // falls to, it has three keys that no other row of it has, so that what must go over wires is
   // known without asking the program.
   ScalingOfAJob() {
-    std::vector<FileColumn> columns = SmallJob::Columns(kTrainRows, 0);
+    std::vector<FileColumn> columns = SmallJob::Columns(kScaledRows, 0);
     std::vector<int64_t> user, item;
     std::vector<std::vector<int64_t>> history;
-    for (int64_t i = 0; i < kTrainRows; ++i) {
+    for (int64_t i = 0; i < kScaledRows; ++i) {
       user.push_back(i);
       item.push_back(i);
-      history.push_back({kTrainRows + i});
+      history.push_back({kScaledRows + i});
     }
     columns[0].values = Int64s(user);
     columns[1].values = Int64s(item);
@@ -55,9 +55,9 @@ class ScalingOfAJob : public testing::Test {
             "--output",
             output(),
             "--set",
-            "features.id[0].dim=" + std::to_string(kDim),
+            "features.id[0].dim=" + std::to_string(kScaledDim),
             "--set",
-            "batch.rows=" + std::to_string(kBatch)};
+            "batch.rows=" + std::to_string(kScaledBatch)};
   }
   std::string output() const { return job_.dir().Join("scaling"); }
 
@@ -65,8 +65,8 @@ class ScalingOfAJob : public testing::Test {
     ASSERT_EQ(result.exit_code, 0) << result.output;
     EXPECT_EQ(Count(result.output, "| equal\n"), static_cast<int>(sizes.size()) - 1)
         << result.output;
-    EXPECT_THAT(Read(output() + "/scaling.svg"), HasSubstr("</svg>"));
-    const auto json = nlohmann::json::parse(Read(output() + "/scaling.json"));
+    EXPECT_THAT(ReadAllOf(output() + "/scaling.svg"), HasSubstr("</svg>"));
+    const auto json = nlohmann::json::parse(ReadAllOf(output() + "/scaling.json"));
     EXPECT_EQ(json["digests_equal"], true);
     ASSERT_EQ(json["sizes"].size(), sizes.size());
     for (size_t i = 0; i < sizes.size(); ++i) {
@@ -79,17 +79,17 @@ class ScalingOfAJob : public testing::Test {
   // gradient goes out.
   static void ExpectSize(const nlohmann::json& size, int ranks) {
     EXPECT_EQ(size["ranks"], ranks);
-    EXPECT_EQ(size["rows"], kTrainRows);
-    EXPECT_EQ(size["steps"], kTrainRows / kBatch);
-    EXPECT_EQ(size["unique_keys"], 3 * kTrainRows);
+    EXPECT_EQ(size["rows"], kScaledRows);
+    EXPECT_EQ(size["steps"], kScaledRows / kScaledBatch);
+    EXPECT_EQ(size["unique_keys"], 3 * kScaledRows);
     double shares = 0;
     for (const auto& share : size["phase_share"]) shares += share.get<double>();
     EXPECT_NEAR(shares, 1, 1e-9);
-    const double key_bytes = sizeof(uint64_t) + 2 * kDim * sizeof(float);
+    const double key_bytes = sizeof(uint64_t) + 2 * kScaledDim * sizeof(float);
     const double remote = size["remote_keys"].get<double>();
-    EXPECT_NEAR(remote, 3 * kTrainRows * (1 - 1.0 / ranks), 0.03 * 3 * kTrainRows);
+    EXPECT_NEAR(remote, 3 * kScaledRows * (1 - 1.0 / ranks), 0.03 * 3 * kScaledRows);
     EXPECT_EQ(size["wire_bytes"]["needed_by_remote_keys"], remote * key_bytes);
-    const double needed = remote * key_bytes / kTrainRows;
+    const double needed = remote * key_bytes / kScaledRows;
     const double sparse = size["wire_bytes_per_sample"]["sparse"].get<double>();
     EXPECT_GE(sparse, needed);
     EXPECT_LE(sparse, 1.1 * needed);
@@ -119,7 +119,7 @@ TEST_F(ScalingOfAJob, OverFourHostsWithTwoRanksEach) {
   const ProcessResult result = RunCommand(command);
   if (result.exit_code == 77) GTEST_SKIP() << result.output;
   ExpectSizes(result, {2, 8});
-  const auto json = nlohmann::json::parse(Read(output() + "/scaling.json"));
+  const auto json = nlohmann::json::parse(ReadAllOf(output() + "/scaling.json"));
   EXPECT_EQ(json["sizes"][0]["hosts"], 1);
   EXPECT_EQ(json["sizes"][1]["hosts"], 4);
 }
