@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <set>
 #include <sstream>
 
 #include "base/hash.h"
@@ -76,6 +77,7 @@ Status Job::Check() {
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, device));
 
   TRESTLE_ASSIGN_OR_RETURN(const auto hosts, GatherHosts(comm_));
+  hosts_ = static_cast<int>(std::set(hosts.begin(), hosts.end()).size());
   TRESTLE_ASSIGN_OR_RETURN(const auto cores, GatherCores(comm_));
   auto roles = AssignRoles(loaded_.config.cluster().servers(), hosts);
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, WithPlaces(loaded_, roles.status())));

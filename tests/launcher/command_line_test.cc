@@ -40,6 +40,7 @@ TEST(CommandLine, HelpEverywhere) {
                                                           {"synth", "taobao"},
                                                           {"prepare"},
                                                           {"prepare", "taobao"},
+                                                          {"bench", "scaling"},
                                                           {"checkpoint"}};
   for (std::vector<std::string> command : commands) {
     command.push_back("--help");
