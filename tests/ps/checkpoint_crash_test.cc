@@ -64,7 +64,7 @@ void ExpectHolds(FileSystem& fs, const std::string& path, const PlainCheckpoint&
   EXPECT_TRUE(verified.ok()) << verified.ToString();
 }
 
-constexpr int64_t kCrashStride = kSanitized ? 7 : 1;  // of the changes every so-many-th is the last
+constexpr int64_t kCrashStride = kSanitized ? 17 : 1;  // of the changes every so-many-th is the last
 
 // A run that writes checkpoints to a recording filesystem, and what it was when.
 class CrashedRun {

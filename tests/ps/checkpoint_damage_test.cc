@@ -103,7 +103,7 @@ class CheckpointDamage : public ::testing::Test {
   std::unique_ptr<AlteredFiles> in_memory_;  // all of them
 };
 
-constexpr size_t kDamageStride = kSanitized ? 7 : 1;  // of all bytes every so-many-th
+constexpr size_t kDamageStride = kSanitized ? 29 : 1;  // of all bytes every so-many-th
 
 TEST_F(CheckpointDamage, CutAtEveryByteOfEveryFile) {
   for (const std::string& file : files_) {

@@ -21,7 +21,7 @@ using ::testing::IsEmpty;
 
 using CheckpointWriterFailureTest = CheckpointWriterTest;
 
-constexpr int kCallStride = kSanitized ? 11 : 1;  // of the calls that may fail every so-many-th does
+constexpr int kCallStride = kSanitized ? 37 : 1;  // of the calls that may fail every so-many-th does
 
 TEST_F(CheckpointWriterFailureTest, TooLittleSnapshotMemoryFailsTheCheckpointAlone) {
   for (const JobShape& shape : kShapes) {

@@ -13,6 +13,7 @@
 #include <random>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 #include "base/hash.h"
 #include "tests/support/fault_filesystem.h"
@@ -122,6 +123,7 @@ TEST_F(ImportTest, BytesAreTheSameAtAnyNumberOfThreadsAndMemory) {
     dir_.Write("in/" + std::to_string(i) + ".csv", NumberedCsv((kSanitized ? 50'000 : 250'000) + i, i));
   }
   for (const char* order : {"SHUFFLE", "TIME"}) {
+    if (kSanitized && std::string_view(order) == "TIME") break;
     Configure(std::string(kNumberedData) + " holdout: 0.2 order: " + order, kNumberedFeatures);
     std::map<std::string, std::string> expected;
     for (const int threads : {1, 3}) {
