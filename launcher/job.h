@@ -172,6 +172,7 @@ class Job {
   const Clock& clock_;
   JobPlan plan_;
   std::string instruction_set_;
+  std::string why_cpu_;  // of cluster.device AUTO, or empty
   Roles roles_;
   Rank leader_;      // lowest worker: prints, writes metrics.jsonl
   int worker_ = -1;  // index among the workers, -1: a dedicated server
