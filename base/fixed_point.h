@@ -10,12 +10,14 @@
 // terms of a lane grow with its rows: `FixedUnit` is that scale, a function of the config and never
 // of data. Totals of an epoch are `EpochSum`: 128 bits.
 //
-// Thread safety: pure functions and plain values. Device: host (device copies follow the same
-// formula). Source: docs/architecture.md, "Fixed-point sums".
+// Thread safety: pure functions and plain values. Device: FixedUnit host and device. Source:
+// docs/architecture.md, "Fixed-point sums".
 #pragma once
 
 #include <bit>
 #include <cstdint>
+
+#include "base/host_device.h"
 
 namespace trestle {
 
@@ -34,21 +36,21 @@ class FixedUnit {
 
   constexpr int fraction_bits() const { return bits_; }
   // Whether x may be added: finite and below 2^(51 - fraction_bits), that is 2^11 at 40 bits.
-  bool IsTerm(float x) const { return x > -limit_ && x < limit_; }
+  TRESTLE_HD bool IsTerm(float x) const { return x > -limit_ && x < limit_; }
   // Rounds to the nearest unit (ties to even). Without IsTerm(x) the result means nothing, but it
   // is a function of the bits of x, so that what was added can be taken back.
-  int64_t ToFixed(double x) const {
+  TRESTLE_HD int64_t ToFixed(double x) const {
     return static_cast<int64_t>(std::bit_cast<uint64_t>(x + magic_) -
                                 std::bit_cast<uint64_t>(magic_));
   }
   // Not zero unless `fixed` is ToFixed of a float that IsTerm: the same test for loops, where its
   // integers let the compiler vectorize (100,000 terms added and tested: 15 us instead of 60).
-  static uint64_t ExcessBits(int64_t fixed) {
+  TRESTLE_HD static uint64_t ExcessBits(int64_t fixed) {
     constexpr uint64_t kHalf = uint64_t{1} << 51;  // a term is in (-2^51, 2^51) units
     const uint64_t shifted = static_cast<uint64_t>(fixed) + kHalf;
     return (shifted | (shifted - 1)) >> 52;
   }
-  double ToDouble(int64_t fixed) const { return static_cast<double>(fixed) * unit_; }
+  TRESTLE_HD double ToDouble(int64_t fixed) const { return static_cast<double>(fixed) * unit_; }
 
  private:
   explicit constexpr FixedUnit(int bits)

@@ -1,5 +1,5 @@
 // Hashes: a bijective mix for integers, XXH3 for bytes, seeds from names.
-// Thread safety: pure functions. Device: Mix64 and Unmix64 host; the rest host only.
+// Thread safety: pure functions. Device: Mix64 host and device; the rest host.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +9,14 @@
 #include <string>
 #include <string_view>
 
+#include "base/host_device.h"
 #include "base/types.h"
 
 namespace trestle {
 
 // A bijection of 64 bits with full avalanche (splitmix64's finalizer), and its inverse. A key's
 // partition, segment and slot come from Mix64(key), so an exported table can show real ids.
-inline uint64_t Mix64(uint64_t x) {
+TRESTLE_HD inline uint64_t Mix64(uint64_t x) {
   x ^= x >> 30;
   x *= 0xBF58476D1CE4E5B9ull;
   x ^= x >> 27;

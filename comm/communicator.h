@@ -62,6 +62,12 @@ struct Operation {
   std::chrono::milliseconds limit{0};
 };
 
+// Bytes that a rank has moved on a stream so far, by the rank at the other end. What it gives to
+// itself goes over no wire and is not counted, nor what the transport adds to a message.
+struct Traffic {
+  std::vector<int64_t> sent, received;  // [ranks]
+};
+
 struct CommunicatorOptions {
   std::chrono::milliseconds deadline{120'000};
 };
@@ -73,6 +79,8 @@ class Communicator {
   virtual Rank rank() const = 0;         // not collective
   virtual int size() const = 0;          // not collective
   virtual std::string host() const = 0;  // name of this rank's node; not collective
+  // Not collective; from any thread. Of operations under way some messages may be counted already.
+  virtual Traffic traffic(Stream stream) const = 0;
 
   // Limits `stream` to `members` (ascending), before its first use. All ranks call it. Operations
   // on the stream are then collective over the members alone; roots and buffers stay indexed by

@@ -45,7 +45,14 @@ ExchangeCommunicator::ExchangeCommunicator(Rank rank, int size, CommunicatorOpti
     : rank_(rank), size_(size), options_(options), host_(HostName()) {
   for (StreamState& state : streams_) {
     for (int r = 0; r < size; ++r) state.members.push_back(Rank{r});
+    state.sent = std::vector<std::atomic<int64_t>>(static_cast<size_t>(size));
+    state.received = std::vector<std::atomic<int64_t>>(static_cast<size_t>(size));
   }
+}
+
+Traffic ExchangeCommunicator::traffic(Stream stream) const {
+  const StreamState& state = streams_[static_cast<size_t>(stream)];
+  return {{state.sent.begin(), state.sent.end()}, {state.received.begin(), state.received.end()}};
 }
 
 Status ExchangeCommunicator::SetMembers(Stream stream, std::vector<Rank> members) {
@@ -242,6 +249,12 @@ Status ExchangeCommunicator::Run(const Operation& op, TimePoint deadline, Stream
   }
   const ExchangeRequest request{op, state.exchanges++, deadline, state.outgoing, state.incoming};
   if (request.outgoing.empty() && request.incoming.empty()) return {};
+  for (const OutgoingMessage& message : request.outgoing) {
+    state.sent[static_cast<size_t>(message.to.value)] += static_cast<int64_t>(message.bytes);
+  }
+  for (const IncomingMessage& message : request.incoming) {
+    state.received[static_cast<size_t>(message.from.value)] += static_cast<int64_t>(message.bytes);
+  }
   Status status = Exchange(request);
   if (!status.ok()) {
     std::lock_guard lock(failure_mutex_);

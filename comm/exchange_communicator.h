@@ -16,6 +16,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -55,6 +56,7 @@ class ExchangeCommunicator : public Communicator {
   Rank rank() const final { return rank_; }
   int size() const final { return size_; }
   std::string host() const final { return host_; }
+  Traffic traffic(Stream stream) const final;
 
   Status SetMembers(Stream stream, std::vector<Rank> members) final;
   Status AllToAll(Operation op, std::span<const ConstBuffer> send,
@@ -83,6 +85,7 @@ class ExchangeCommunicator : public Communicator {
     std::vector<int64_t> scratch;
     std::vector<OutgoingMessage> outgoing;
     std::vector<IncomingMessage> incoming;
+    std::vector<std::atomic<int64_t>> sent, received;  // bytes, by rank
   };
 
   // CHECKs that this rank is a member of the operation's stream; empty message lists.

@@ -7,15 +7,10 @@
 
 #include <variant>
 
-#include "embedding/initializers.h"
-#include "embedding/optimizers.h"
+#include "embedding/row_kinds.h"
 #include "embedding/table.h"
 
 namespace trestle::embedding {
-
-using RowInitializer = std::variant<ConstantInit, UniformInit, NormalInit, TruncatedNormalInit>;
-using RowOptimizer =
-    std::variant<SgdRow, MomentumRow, AdagradRow, RowwiseAdagradRow, RmsPropRow, AdamRow, FtrlRow>;
 
 // Both take a spec of MakeTableSpec: every default filled in.
 RowInitializer MakeRowInitializer(const TableSpec& spec);

@@ -42,6 +42,7 @@ class CommandSet {
 void AddDataCommands(CLI::App* app, CommandSet* commands);        // init, prepare, synth
 void AddTrainCommands(CLI::App* app, CommandSet* commands);       // train, eval, launch
 void AddToolCommands(CLI::App* app, CommandSet* commands);        // doctor, config
+void AddBenchCommands(CLI::App* app, CommandSet* commands);       // bench
 void AddCheckpointCommands(CLI::App* app, CommandSet* commands);  // checkpoint
 
 // What commands that read a config share.

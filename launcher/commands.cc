@@ -33,6 +33,7 @@ class CommandLine {
     AddTrainCommands(&app_, &commands_);
     AddDataCommands(&app_, &commands_);
     AddToolCommands(&app_, &commands_);
+    AddBenchCommands(&app_, &commands_);
     AddCheckpointCommands(&app_, &commands_);
   }
 

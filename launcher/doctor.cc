@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "base/find_gpu.h"
 #include "launcher/doctor_disk.h"
 #include "launcher/format.h"
 
@@ -206,11 +207,21 @@ Finding SystemClock(const Machine& machine) {
           ""};
 }
 
+// A GPU that no run asks for is none to worry about.
 Finding Gpu(const Machine& machine) {
-  const bool driver = machine.files->Exists("/proc/driver/nvidia/version");
-  return {"GPU", driver ? Verdict::kNote : Verdict::kOk,
-          driver ? "a driver is there, but no CUDA in this build" : "no CUDA in this build",
-          driver ? "everything runs on the CPU" : ""};
+  const Result<GpuDevice> gpu = FindTrainingGpu(machine.gpu_plugin, 0);
+  if (gpu.ok()) return {"GPU", Verdict::kOk, GpuText(*gpu), ""};
+  const std::string reason = gpu.status().root_message();
+  if (!machine.files->Exists("/proc/driver/nvidia/version")) {
+    return {
+        "GPU", Verdict::kOk,
+        "none to train on, and none needed for cluster.device: CPU, the default (" + reason + ")",
+        ""};
+  }
+  return {
+      "GPU", Verdict::kNote, reason,
+      "it matters only to cluster.device: GPU, which ends with this line, and AUTO, which takes "
+      "the CPU"};
 }
 
 }  // namespace

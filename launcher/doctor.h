@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/filesystem.h"
+#include "launcher/device.h"
 
 namespace trestle {
 
@@ -50,6 +51,7 @@ struct Machine {
   bool root = false;
   std::string mpi_library;  // "Open MPI v4.1.4"
   bool mpirun_in_path = false;
+  PluginLoader gpu_plugin;
 
   static Machine This();
 };

@@ -138,6 +138,7 @@ Machine Machine::This() {
   machine.root = ::geteuid() == 0;
   machine.mpi_library = MpiLibrary();
   machine.mpirun_in_path = InPath("mpirun");
+  machine.gpu_plugin = [] { return LoadGpuPlugin(PluginFolder()); };
   return machine;
 }
 

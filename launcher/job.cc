@@ -39,6 +39,8 @@ Trainer Job::MakeTrainer(const std::string& reject_path) {
   options.seed = plan_.seed;
   options.max_bad_rows = loaded_.config.data().max_bad_rows();
   options.order = loaded_.config.data().order();
+  if (loaded_.config.cluster().servers() > 0) options.dedicated_servers = roles_.servers;
+  options.clock = &clock_;
   options.on_bad_step = loaded_.config.train().on_bad_step();
   options.statistics = statistics_;
   options.bounds = bounds_;
@@ -192,8 +194,35 @@ Result<PassResult> Job::TrainEpoch(Trainer& trainer, int64_t epoch) {
   const RunLog::Fields ledger = LedgerFields(pass);
   fields.insert(fields.end(), ledger.begin(), ledger.end());
   progress_->Log("epoch", fields);
+  LogCosts(epoch + 1, pass, done, seconds);
   if (pass.complete) last_pass_ = pass;
   return pass;
+}
+
+// Of the epoch's steps that this start did; times are summed over the workers.
+void Job::LogCosts(int64_t epoch, const PassResult& pass, const EpochProgress& done,
+                   double seconds) {
+  const StepCosts& costs = pass.costs;
+  RunLog::Fields fields = {{"segment", cursor_.segment()},
+                           {"epoch", epoch},
+                           {"hosts", int64_t{hosts_}},
+                           {"workers", static_cast<int64_t>(roles_.workers.size())},
+                           {"threads", int64_t{threads_}},
+                           {"steps", pass.steps - done.steps},
+                           {"rows", pass.rows - done.rows},
+                           {"seconds", seconds}};
+  for (int phase = 0; phase < kStepPhases; ++phase) {
+    fields.emplace_back(std::string(kStepPhaseNames[static_cast<size_t>(phase)]) + "_s",
+                        costs.phase_s(static_cast<StepPhase>(phase)));
+  }
+  fields.insert(fields.end(), {{"occurrences", costs.occurrences},
+                               {"unique_keys", costs.unique_keys},
+                               {"remote_keys", costs.remote_keys},
+                               {"needed_bytes", costs.needed_bytes},
+                               {"keys_bytes", costs.keys_bytes},
+                               {"rows_bytes", costs.rows_bytes},
+                               {"dense_bytes", costs.dense_bytes}});
+  progress_->Log("cost", fields);
 }
 
 // The epoch before is done, its evaluation included.

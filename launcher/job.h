@@ -135,6 +135,7 @@ class Job {
   Trainer MakeTrainer();  // whose rejects are the run's
   Status TrainEpochs(Trainer& trainer);
   Result<PassResult> TrainEpoch(Trainer& trainer, int64_t epoch);
+  void LogCosts(int64_t epoch, const PassResult& pass, const EpochProgress& done, double seconds);
   EpochPauses PausesOf(Trainer& trainer);
   bool OutOfTime() const;   // train.max_minutes, by the leader's clock
   bool AtLastStep() const;  // train.max_steps
@@ -171,10 +172,12 @@ class Job {
   const Clock& clock_;
   JobPlan plan_;
   std::string instruction_set_;
+  std::string why_cpu_;  // of cluster.device AUTO, or empty
   Roles roles_;
   Rank leader_;      // lowest worker: prints, writes metrics.jsonl
   int worker_ = -1;  // index among the workers, -1: a dedicated server
   int threads_ = 1;
+  int hosts_ = 1;  // of the job
   std::unique_ptr<ThreadPool> pool_;
   PreparedInput files_;
   bool imported_ = false;                             // they are the import's

@@ -1,9 +1,14 @@
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <set>
 #include <sstream>
 
 #include "base/hash.h"
+#include "base/plugin.h"
+#include "launcher/device.h"
 #include "launcher/evaluation.h"
 #include "launcher/format.h"
 #include "launcher/job.h"
@@ -68,15 +73,15 @@ Status Job::Check() {
   plan_ = *std::move(plan);
   TRESTLE_ASSIGN_OR_RETURN(instruction_set_, AgreeOnInstructionSet(comm_));
 
-  Status device;
-  if (loaded_.config.cluster().device() == GPU) {
-    device = {StatusCode::kUnsupported,
-              loaded_.Place("cluster.device") + ": this build has no GPU plugin; use AUTO or CPU"};
-  }
-  TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, device));
-
   TRESTLE_ASSIGN_OR_RETURN(const auto hosts, GatherHosts(comm_));
+  hosts_ = static_cast<int>(std::set(hosts.begin(), hosts.end()).size());
   TRESTLE_ASSIGN_OR_RETURN(const auto cores, GatherCores(comm_));
+  const auto device = ChooseDevice(comm_, loaded_.config.cluster().device(), hosts,
+                                   [] { return LoadGpuPlugin(PluginFolder()); });
+  TRESTLE_RETURN_IF_ERROR(device.status().Wrap(loaded_.Place("cluster.device")));
+  CHECK(!device->gpu) << "the plugin of this version lacks parts (GpuPlugin::MissingParts)";
+  why_cpu_ = device->why_cpu;
+
   auto roles = AssignRoles(loaded_.config.cluster().servers(), hosts);
   TRESTLE_RETURN_IF_ERROR(AgreeOnStatus(comm_, kSetUp, WithPlaces(loaded_, roles.status())));
   roles_ = *std::move(roles);
@@ -301,6 +306,7 @@ void Job::Greet(const std::string& command) {
                         loaded_.path.c_str(), servers.c_str(), threads_,
                         threads_ == 1 ? "thread" : "threads", plan_.lanes, plan_.lane_rows,
                         instruction_set_.c_str()));
+  if (!why_cpu_.empty()) progress_->Say("note: cluster.device AUTO takes the CPU: " + why_cpu_);
   if (workers * threads_ > plan_.lanes) {
     progress_->Say(Format("note: %d threads in all for %d lanes: %d will idle; raise batch.lanes",
                           workers * threads_, plan_.lanes, workers * threads_ - plan_.lanes));

@@ -9,6 +9,8 @@
 
 #include <array>
 
+#include "base/plugin.h"
+
 namespace trestle {
 namespace {
 
@@ -51,14 +53,15 @@ std::vector<std::pair<std::string, std::string>> VersionFacts() {
       {"LIBXSMM", LIBXSMM_CONFIG_VERSION},  // linked statically
       {"glibc", Glibc()},                   // exp and log are its
       {"protobuf", google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
-      {"CUDA", "not built in"},
+      {"CUDA", BuiltWithCuda().empty() ? "not built in" : BuiltWithCuda() + ", as a plugin"},
   };
 }
 
 std::string BuildFacts() {
   std::string text;
   for (const auto& [name, value] : VersionFacts()) {
-    if (name == "commit") continue;  // of the last configuration: no bits depend on it
+    // Of the last configuration; and a plugin that may not be loaded: no bits depend on them.
+    if (name == "commit" || name == "CUDA") continue;
     text.append(text.empty() ? "" : ", ").append(name).append(" ").append(value);
   }
   return text;

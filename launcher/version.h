@@ -15,7 +15,7 @@ namespace trestle {
 // at.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> VersionFacts();
 
-// The same but for the commit, in one line: "version 0.1.0, compiler GNU 12.2.0, ...".
+// The same but for the commit and CUDA, in one line: "version 0.1.0, compiler GNU 12.2.0, ...".
 [[nodiscard]] std::string BuildFacts();
 
 // "trestle 0.1.0" and one line a fact.

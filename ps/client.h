@@ -83,6 +83,11 @@ class Lookup {
   virtual const AgreedHeader& header() const = 0;
   virtual int64_t unique_keys() const = 0;  // of this worker, over all tables
   virtual int64_t occurrences() const = 0;  // of this worker
+  // Of the unique keys, those whose rows are on other ranks.
+  virtual int64_t remote_keys() const = 0;
+  // What they need on the wire at the least in a training step, without compression: each key, its
+  // row down and its gradient up, both as floats.
+  virtual int64_t needed_bytes() const = 0;
   // After Pull of an evaluation: this worker's unique keys without a row, and their occurrences. A
   // key counts once a worker but an occurrence once anywhere: a share of occurrences(), summed over
   // the workers, does not depend on their number. In training both are 0.

@@ -70,6 +70,7 @@ Status KeyExchange::Run(const StepHeader* header, std::vector<LaneKeys> lanes, c
   Status own = local.ok() ? main_failure_.Get() : local;
   step->pulled = false;
   step->unique_keys = step->occurrences = step->unseen_keys = step->unseen_occurrences = 0;
+  step->remote_keys = step->needed_bytes = 0;
   step->header = {};
   step->worker.resize(topology_.tables());
   step->server.resize(topology_.tables());
@@ -81,6 +82,12 @@ Status KeyExchange::Run(const StepHeader* header, std::vector<LaneKeys> lanes, c
   last_step_ = step->header.step;
   last_action_ = step->header.action;
   return step->has_keys() ? ExchangeKeys(op, step) : Ok();
+}
+
+int64_t KeyExchange::KeysOfOwnShard(const WorkerTable& table) const {
+  if (!topology_.is_server()) return 0;
+  const auto own = static_cast<size_t>(topology_.server_index());
+  return table.shard_begin[own + 1] - table.shard_begin[own];
 }
 
 Status KeyExchange::BuildWorker(const StepHeader& header, std::vector<LaneKeys> lanes, Step* step) {
@@ -95,6 +102,10 @@ Status KeyExchange::BuildWorker(const StepHeader& header, std::vector<LaneKeys> 
     const WorkerTable& table = step->worker[t];
     step->unique_keys += table.unique();
     step->occurrences += static_cast<int64_t>(table.occurrences.size());
+    const int64_t remote = table.unique() - KeysOfOwnShard(table);
+    const auto row_bytes = static_cast<int64_t>(sizeof(float)) * topology_.dims[t];
+    step->remote_keys += remote;
+    step->needed_bytes += remote * (static_cast<int64_t>(sizeof(Key)) + 2 * row_bytes);
     if (!step->training()) continue;
     step->sums[t].Reset(size_t{table.positions()} * static_cast<size_t>(topology_.dims[t]));
   }

@@ -32,6 +32,8 @@ class KeyExchange {
  private:
   Status Run(const StepHeader* header, std::vector<LaneKeys> lanes, const Status& local,
              Step* step);
+  // How many of this worker's unique keys of a table need no wire.
+  int64_t KeysOfOwnShard(const WorkerTable& table) const;
   Status BuildWorker(const StepHeader& header, std::vector<LaneKeys> lanes, Step* step);
   // Message 1. counts_[rank][table] is then what that rank will ask of this one.
   Status ExchangeRecords(const Operation& op, const StepHeader* header, const Status& local,

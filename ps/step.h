@@ -44,6 +44,8 @@ struct Step {
   std::vector<uint8_t> sums_started;  // [lanes * tables] whether the lane has cleared its sums
   int64_t unique_keys = 0;
   int64_t occurrences = 0;
+  int64_t remote_keys = 0;
+  int64_t needed_bytes = 0;
   int64_t unseen_keys = 0;
   int64_t unseen_occurrences = 0;
 
@@ -85,6 +87,8 @@ class StepLookup final : public Lookup {
   const AgreedHeader& header() const override { return step_->header; }
   int64_t unique_keys() const override { return step_->unique_keys; }
   int64_t occurrences() const override { return step_->occurrences; }
+  int64_t remote_keys() const override { return step_->remote_keys; }
+  int64_t needed_bytes() const override { return step_->needed_bytes; }
   int64_t unseen_keys() const override { return step_->unseen_keys; }
   int64_t unseen_occurrences() const override { return step_->unseen_occurrences; }
   std::span<const int32_t> offsets(int lane, int slot) const override;

@@ -2,7 +2,7 @@
 // one source of what a run did: reports and plots read it, nothing else.
 //
 // Every line has "event" and "time_s" (seconds since the start). Events: "start", "train" (a window
-// of steps), "epoch" (with its ledger), "eval" (of a set), "slices" (of a set and column), "slice"
+// of steps), "epoch" (with its ledger), "cost" (of its steps: time, keys, bytes), "eval" (of a set), "slices" (of a set and column), "slice"
 // (of a value), "importance" (of a feature), "predict", "checkpoint", "resume", "end". Of an
 // evaluation that a stop cuts off there is none, of any set. A run that is killed has events of
 // steps behind its newest checkpoint; once it is resumed they come again, and of each (step, set)

@@ -134,6 +134,7 @@ Result<PassResult> Trainer::TrainEpoch(const Dataset& dataset, int64_t epoch, in
   result.rows = progress.rows;
   result.loss =
       progress.applied_rows ? progress.loss_sum / static_cast<double>(progress.applied_rows) : 0;
+  TRESTLE_RETURN_IF_ERROR(result.costs.SumOver(comm_, {Stream::kDense, "costs", step_}));
   TRESTLE_RETURN_IF_ERROR(ClosePass(dataset, progress.ledger, progress.positives, &result));
   return result;
 }
@@ -143,14 +144,16 @@ Status Trainer::TrainToPause(LaneReader& reader, int64_t epoch, int64_t epochs,
                              EpochProgress* progress, PassResult* result) {
   const int64_t every = pauses.every_steps;
   const int64_t next = every > 0 ? (step_ / every + 1) * every : pauses.last_step;
+  const TrafficMeter traffic(comm_, options_.dedicated_servers);
   StepQueue queue(client_, reader,
                   {Action::kTrain, step_ + 1, options_.max_bad_rows, options_.stop_requested,
                    before, options_.out_of_time, std::min(next, pauses.last_step),
                    LrFactors(epoch, RunSteps(epochs, reader, pauses))});
-  const Status trained = TrainSteps(queue, epoch, progress);
+  const Status trained = TrainSteps(queue, epoch, progress, &result->costs);
   progress_.EndPass();
   if (!trained.ok()) queue.Abandon(trained);
   TRESTLE_RETURN_IF_ERROR(trained);
+  traffic.AddTo(&result->costs);  // the queue's thread has said its last
   result->complete = progress->steps == reader.steps();
   result->stopped = queue.stopped() && !result->complete;
   result->out_of_time = queue.out_of_time() && !result->complete && !result->stopped;
@@ -170,30 +173,41 @@ std::function<float(int64_t)> Trainer::LrFactors(int64_t epoch, int64_t run_step
   };
 }
 
-Status Trainer::TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress) {
+Status Trainer::TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress,
+                           StepCosts* costs) {
+  PhaseTimer timer(*options_.clock, costs);
   while (true) {
     TRESTLE_ASSIGN_OR_RETURN(auto prepared, queue.Next());
+    timer.End(StepPhase::kInput);
     if (!prepared) return {};
-    TRESTLE_RETURN_IF_ERROR(TrainStep(*prepared, progress));
-    if (!options_.at_boundary) continue;
-    TRESTLE_RETURN_IF_ERROR(options_.at_boundary({prepared->lookup->header(), epoch, *progress}));
+    costs->AddKeys(*prepared->lookup);
+    TRESTLE_RETURN_IF_ERROR(TrainStep(*prepared, progress, &timer));
+    if (options_.at_boundary) {
+      TRESTLE_RETURN_IF_ERROR(options_.at_boundary({prepared->lookup->header(), epoch, *progress}));
+    }
+    timer.End(StepPhase::kRest);
   }
 }
 
-Status Trainer::TrainStep(PreparedStep& prepared, EpochProgress* progress) {
+Status Trainer::TrainStep(PreparedStep& prepared, EpochProgress* progress, PhaseTimer* timer) {
   const int64_t step = ++step_;
   Lookup& lookup = *prepared.lookup;
   TRESTLE_RETURN_IF_ERROR(client_.Pull(lookup));
+  timer->End(StepPhase::kPull);
   RunLanes(prepared, nullptr);
+  timer->End(StepPhase::kCompute);
   TRESTLE_RETURN_IF_ERROR(
       comm_.AllReduceSum({Stream::kDense, "dense gradients", step}, backend_.Sums()));
+  timer->End(StepPhase::kAllReduce);
   const Status terms = CheckTerms();
   const bool stop = options_.on_bad_step == Train::STOP;
   TRESTLE_ASSIGN_OR_RETURN(const PushOutcome outcome,
                            client_.Push(lookup, !terms.ok(), stop ? terms : Status()));
+  timer->End(StepPhase::kPush);
   const StepTotals totals = outcome.applied ? backend_.Totals() : StepTotals();
   const float lr_factor = lookup.header().lr_factor;
   if (outcome.applied) backend_.ApplyStep(step, lr_factor);
+  timer->End(StepPhase::kUpdate);
   ++progress->steps;
   progress->skipped_steps += outcome.applied ? 0 : 1;
   progress->rows += lookup.header().rows;

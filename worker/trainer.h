@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "backend/bridge.h"
+#include "base/clock.h"
 #include "base/filesystem.h"
 #include "base/thread_pool.h"
 #include "comm/communicator.h"
@@ -30,6 +31,7 @@
 #include "worker/metrics.h"
 #include "worker/progress.h"
 #include "worker/slice_metrics.h"
+#include "worker/step_costs.h"
 #include "worker/step_queue.h"
 #include "worker/train.pb.h"
 
@@ -83,6 +85,8 @@ struct TrainerOptions {
   int64_t steps_done = 0;  // training steps before the first of this trainer (a resumed run)
   LrSchedule schedule;
   int64_t steps_before_segment = 0;  // training steps before the first of this segment
+  std::vector<Rank> dedicated_servers;    // for StepCosts
+  const Clock* clock = &Clock::System();  // likewise
   // Called after every training step; may be empty. A failure must be one that all ranks have.
   std::function<Status(const StepBoundary&)> at_boundary;
 };
@@ -101,6 +105,7 @@ struct PassResult {
   double unseen_share() const {
     return ids ? static_cast<double>(unseen_ids) / static_cast<double>(ids) : 0;
   }
+  StepCosts costs;           // of training steps of this start
   bool complete = true;      // every row was read; else the ledger is partial
   bool stopped = false;      // incomplete, on request
   bool out_of_time = false;  // incomplete, for no other reason
@@ -153,10 +158,10 @@ class Trainer {
   int64_t RunSteps(int64_t epochs, const LaneReader& reader, const EpochPauses& pauses) const;
   std::function<float(int64_t)> LrFactors(int64_t epoch, int64_t run_steps) const;
   // The steps of a pass, until the queue ends or any rank fails.
-  Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress);
+  Status TrainSteps(StepQueue& queue, int64_t epoch, EpochProgress* progress, StepCosts* costs);
   Status VisitSteps(StepQueue& queue, EvaluationVisitor& visitor, PassResult* result,
                     int64_t* positives);
-  Status TrainStep(PreparedStep& prepared, EpochProgress* progress);
+  Status TrainStep(PreparedStep& prepared, EpochProgress* progress, PhaseTimer* timer);
   // In evaluation there is a visitor, which is shown each lane; in training there is none.
   void RunLanes(PreparedStep& prepared, EvaluationVisitor* visitor);
   void RunLane(PreparedStep& prepared, int lane, int thread, EvaluationVisitor* visitor);

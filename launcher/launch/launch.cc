@@ -1,23 +1,17 @@
 #include "launcher/launch/launch.h"
 
 #include <glog/logging.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <iostream>
 #include <sstream>
 
 #include "launcher/config.h"
-#include "launcher/launch/child_process.h"
-#include "launcher/launch/output_watch.h"
 #include "launcher/launch/run_standing.h"
 #include "launcher/launch/signal_queue.h"
+#include "launcher/launch/supervised_run.h"
 #include "launcher/report_error.h"
 
 namespace trestle {
@@ -26,137 +20,6 @@ namespace {
 constexpr std::chrono::milliseconds kNoWait{0};
 
 void Say(const std::string& what) { std::cerr << "trestle: launch: " + what + "\n" << std::flush; }
-
-// Passes one stream of the child on to one of this process.
-class Relay {
- public:
-  Relay(int from, int to) : from_(from), to_(to) {}
-
-  // -1 once its end was read; poll(2) ignores that.
-  int from() const { return from_; }
-  // Passes on all that is there, and tells the watch.
-  void Pump(OutputWatch* watch) {
-    char buffer[1 << 16];
-    ssize_t count = 0;
-    while (from_ >= 0 && (count = ::read(from_, buffer, sizeof(buffer))) > 0) {
-      watch->Add({buffer, static_cast<size_t>(count)});
-      Write(buffer, static_cast<size_t>(count));
-    }
-    if (count == 0) from_ = -1;
-  }
-
- private:
-  // Whoever read our output may be gone: that must not end a training of weeks.
-  void Write(const char* bytes, size_t count) {
-    while (count > 0 && !broken_) {
-      const ssize_t written = ::write(to_, bytes, count);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) {
-        broken_ = true;
-        Say(std::string("cannot pass on the job's output: ") + std::strerror(errno) +
-            "; the job goes on without");
-        return;
-      }
-      bytes += written;
-      count -= static_cast<size_t>(written);
-    }
-  }
-
-  int from_;
-  const int to_;
-  bool broken_ = false;
-};
-
-// One start of the command, from its beginning to its end.
-struct Start {
-  ProcessEnd end;
-  OutputWatch watch;
-  bool stopped = false;  // a signal asked for it
-};
-
-// Passes a waiting signal on to the child.
-void PassOn(SignalQueue& signals, const ChildProcess& child, Start* start) {
-  const int signal = signals.Next(kNoWait);
-  if (signal == 0) return;
-  if (signal != SIGUSR1) start->stopped = true;
-  child.Signal(signal);
-}
-
-// Watches for a child that has nothing left to wait for and does not end.
-class StuckWatch {
- public:
-  StuckWatch(const ChildProcess& child, std::chrono::milliseconds longest)
-      : child_(child), longest_(longest) {}
-
-  // How often Check is to be called.
-  std::chrono::milliseconds interval() const { return longest_ / 4; }
-  // `told`: its output said that one of its processes died.
-  bool Check(bool told) {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - last_ < interval()) return false;
-    last_ = now;
-    const ChildProcess::Others others = child_.CountOthers();
-    had_some_ = had_some_ || told || others.running + others.dead > 0;
-    if (!had_some_ || others.running > 0) alone_since_ = now;
-    return now - alone_since_ >= longest_;
-  }
-
- private:
-  const ChildProcess& child_;
-  const std::chrono::milliseconds longest_;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point alone_since_ = last_;
-  bool had_some_ = false;
-};
-
-Result<Start> RunOnce(const LaunchOptions& options, SignalQueue& signals) {
-  TRESTLE_ASSIGN_OR_RETURN(const auto child, ChildProcess::Start(options.command));
-  StuckWatch stuck(*child, options.longest_end);
-  Start start;
-  Relay out(child->out(), STDOUT_FILENO), err(child->err(), STDERR_FILENO);
-  // As long as the job takes: deadlines are those of its ranks.
-  while (true) {
-    pollfd watched[] = {{signals.fd(), POLLIN, 0},
-                        {out.from(), POLLIN, 0},
-                        {err.from(), POLLIN, 0},
-                        {child->end_fd(), POLLIN, 0}};
-    if (::poll(watched, 4, static_cast<int>(stuck.interval().count())) < 0) {
-      PCHECK(errno == EINTR);
-      continue;
-    }
-    PassOn(signals, *child, &start);
-    out.Pump(&start.watch);
-    err.Pump(&start.watch);
-    if (watched[3].revents != 0) break;
-    if (!stuck.Check(!start.watch.died().empty())) continue;
-    Say(options.command[0] + " does not end although its processes are dead: it is killed");
-    child->KillSession();
-    break;
-  }
-  start.end = child->Reap();
-  // Ranks that outlive their mpirun would hold the run's folder.
-  if (const int left = child->KillSession(); left > 0) {
-    Say(std::to_string(left) + " processes of the job do not end, though killed");
-  }
-  out.Pump(&start.watch);
-  err.Pump(&start.watch);
-  return start;
-}
-
-std::string SignalText(int signal) {
-  return "signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
-}
-
-std::string WhatDied(const std::string& program, const Start& start) {
-  std::string text = start.watch.died();
-  if (text.empty()) {
-    text = program + (start.end.signal != 0
-                          ? " was killed by " + SignalText(start.end.signal)
-                          : " ended with code " + std::to_string(start.end.exit_code));
-  }
-  if (!start.watch.error().empty()) text += ": " + start.watch.error();
-  return text;
-}
 
 std::string WhereAndWhatWasLost(const RunStanding& standing) {
   const std::string lost = std::to_string(standing.lost()) +
@@ -171,7 +34,7 @@ std::string WhereAndWhatWasLost(const RunStanding& standing) {
 
 // Whether the same command could end otherwise: also with kInUse, where the ranks of a dead start
 // are just letting the folder go, on another host.
-bool AnotherStartMayHelp(const Start& start) {
+bool AnotherStartMayHelp(const SupervisedRun& start) {
   switch (static_cast<StatusCode>(start.end.ShellCode())) {
     case StatusCode::kInvalidConfig:
     case StatusCode::kInvalidData:
@@ -209,9 +72,13 @@ class Supervisor {
       : fs_(fs), options_(options), wait_(options.first_wait) {}
 
   Result<int> Run() {
+    SuperviseOptions supervise;
+    supervise.command = options_.command;
+    supervise.longest_end = options_.longest_end;
+    supervise.say = Say;
     for (int starts = 1;; ++starts) {
       const int64_t before = Standing().checkpoint_step;
-      TRESTLE_ASSIGN_OR_RETURN(const Start start, RunOnce(options_, signals_));
+      TRESTLE_ASSIGN_OR_RETURN(const SupervisedRun start, RunSupervised(supervise, signals_));
       const int code = start.end.ShellCode();
       if (code == 0) return code;
       const RunStanding& after = Standing();

@@ -39,7 +39,7 @@ Status CheckSettings(const PlantSettings& s) {
   return Ok();
 }
 
-constexpr std::string_view kTest = "plant_test.parquet", kOracle = "plant_oracle.parquet";
+constexpr std::string_view kPlantTest = "plant_test.parquet", kPlantOracle = "plant_oracle.parquet";
 
 std::string TrainName(int64_t index, int64_t count) {
   std::array<char, 64> name;
@@ -50,7 +50,7 @@ std::string TrainName(int64_t index, int64_t count) {
 
 // Whether `name` is one that this file gives to a finished file.
 bool IsPlantName(const std::string& name) {
-  if (name == kTest || name == kOracle) return true;
+  if (name == kPlantTest || name == kPlantOracle) return true;
   long index = 0, count = 0;
   return std::sscanf(name.c_str(), "plant_train-%ld-of-%ld.parquet", &index, &count) == 2 &&
          name == TrainName(index, count);
@@ -132,7 +132,8 @@ Result<PlantReport> WritePlant(const PlantSettings& settings, const std::string&
   TRESTLE_RETURN_IF_ERROR(CheckSettings(settings));
   OutputFolder files(FileSystem::Local(), folder, IsPlantName);
   TRESTLE_RETURN_IF_ERROR(files.Open());
-  TRESTLE_ASSIGN_OR_RETURN(const auto oracle, CreatePlantOracle(files.Add(std::string(kOracle))));
+  TRESTLE_ASSIGN_OR_RETURN(const auto oracle,
+                           CreatePlantOracle(files.Add(std::string(kPlantOracle))));
   const PlantModel model(settings);
   PlantWriter writer(model, *oracle, pool);
   const int64_t train_rows = settings.rows / 10 * 9 + settings.rows % 10 * 9 / 10;
@@ -144,7 +145,7 @@ Result<PlantReport> WritePlant(const PlantSettings& settings, const std::string&
                                          files.Add(TrainName(i, train_files))));
   }
   TRESTLE_RETURN_IF_ERROR(
-      writer.Write("test", 0, train_rows, settings.rows, files.Add(std::string(kTest))));
+      writer.Write("test", 0, train_rows, settings.rows, files.Add(std::string(kPlantTest))));
   TRESTLE_RETURN_IF_ERROR(oracle->Close());
   PlantReport report = writer.Report(train_rows);
   TRESTLE_ASSIGN_OR_RETURN(report.replaced_files, files.Finish());

@@ -23,7 +23,7 @@ constexpr int64_t kPieceAds = 4096;
 constexpr std::string_view kNames[] = {"raw_sample.csv", "ad_feature.csv", "user_profile.csv",
                                        "behavior_log.csv", "oracle.csv"};
 
-constexpr std::string_view kOracle = kNames[4];
+constexpr std::string_view kTaobaoOracle = kNames[4];
 
 bool IsTaobaoName(const std::string& name) { return std::ranges::count(kNames, name) > 0; }
 
@@ -33,9 +33,9 @@ Status CheckFolder(FileSystem& fs, const std::string& folder) {
     return fs.Exists(folder + "/" + std::string(name));
   };
   const auto found = std::ranges::find_if(kNames, is_there);
-  if (found == std::end(kNames) || is_there(kOracle)) return {};
-  return {StatusCode::kInvalidConfig, folder + " holds " + std::string(*found) +
-                                          " and no " + std::string(kOracle) +
+  if (found == std::end(kNames) || is_there(kTaobaoOracle)) return {};
+  return {StatusCode::kInvalidConfig, folder + " holds " + std::string(*found) + " and no " +
+                                          std::string(kTaobaoOracle) +
                                           ", so synth did not write it: choose another folder"};
 }
 

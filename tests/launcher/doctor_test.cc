@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "base/find_gpu.h"
+#include "tests/support/fake_gpu.h"
 #include "tests/support/fault_filesystem.h"
 #include "tests/support/temp_dir.h"
 
@@ -84,6 +86,9 @@ class DoctorTest : public ::testing::Test {
     machine_.cores = 8;
     machine_.mpi_library = "Open MPI v4";
     machine_.mpirun_in_path = true;
+    machine_.gpu_plugin = []() -> Result<GpuPlugin*> {
+      return NoGpu("this build has no CUDA", "build it again");
+    };
   }
 
   Finding Find(const std::string& subject) {
@@ -115,6 +120,21 @@ TEST_F(DoctorTest, GoodMachineIsOkThroughout) {
   EXPECT_EQ(Find("memory").found, "8.0 GiB available of 16.0 GiB");
   EXPECT_EQ(Find("huge pages").found, "madvise");
   EXPECT_THAT(Find("disk").found, HasSubstr("100.0 GiB free, "));
+}
+
+TEST_F(DoctorTest, AGpuMattersOnlyWhereADriverIs) {
+  EXPECT_EQ(
+      Find("GPU").found,
+      "none to train on, and none needed for cluster.device: CPU, the default (this build has "
+      "no CUDA; set cluster.device: CPU, or build it again)");
+  files_.files["/proc/driver/nvidia/version"] = "";
+  EXPECT_EQ(Find("GPU").verdict, Verdict::kNote);
+  EXPECT_THAT(Find("GPU").found, HasSubstr("this build has no CUDA; set cluster.device: CPU"));
+  EXPECT_THAT(Find("GPU").advice, HasSubstr("it matters only to cluster.device: GPU, which ends"));
+  FakePlugin plugin;
+  machine_.gpu_plugin = [&]() -> Result<GpuPlugin*> { return &plugin; };
+  EXPECT_EQ(Find("GPU").verdict, Verdict::kOk);
+  EXPECT_EQ(Find("GPU").found, "GPU 0, Fake H100 (sm_90, 80.0 GiB)");
 }
 
 TEST_F(DoctorTest, OldCpuIsAProblem) {

@@ -226,6 +226,7 @@ class LimitNoter final : public Communicator {
   Rank rank() const override { return comm_.rank(); }
   int size() const override { return comm_.size(); }
   std::string host() const override { return comm_.host(); }
+  Traffic traffic(Stream stream) const override { return comm_.traffic(stream); }
   Status SetMembers(Stream stream, std::vector<Rank> members) override {
     return comm_.SetMembers(stream, std::move(members));
   }

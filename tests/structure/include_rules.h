@@ -13,14 +13,15 @@
 
 namespace trestle {
 
-// The rooms each room may include from: base <- {comm, embedding, backend} <- ps <- worker <-
-// launcher.
+// The rooms each room may include from: base <- {comm, embedding, backend} <- {ps <- worker <-
+// launcher, cuda}.
 inline const std::map<std::string, std::set<std::string>>& AllowedRooms() {
   static const std::map<std::string, std::set<std::string>> allowed = {
       {"base", {"base"}},
       {"comm", {"base", "comm"}},
       {"embedding", {"base", "embedding"}},
       {"backend", {"base", "backend"}},
+      {"cuda", {"base", "comm", "embedding", "backend", "cuda"}},  // the plugin: nobody includes it
       {"ps", {"base", "comm", "embedding", "backend", "ps"}},
       {"worker", {"base", "comm", "embedding", "backend", "ps", "worker"}},
       {"launcher", {"base", "comm", "embedding", "backend", "ps", "worker", "launcher"}}};
@@ -62,7 +63,7 @@ inline const std::vector<LibraryRule>& LibraryRules() {
       {"CLI11", std::regex("CLI/.*"), std::regex("launcher/[a-z_]+\\.cc"), "one launcher/*.cc"},
       {"OpenMP", std::regex("omp\\.h"), std::regex("nowhere"),
        "no source: base/thread_pool.h sets its count"},
-      {"CUDA", std::regex("cuda.*|nccl.*|cudnn.*|cublas.*"),
+      {"CUDA", std::regex("cuda.*|cub/.*|cooperative_groups.*|nccl.*|cudnn.*|cublas.*"),
        std::regex("[a-z_/]+_(cuda|nccl)\\.(cc|cu)"), "*_cuda.cc, *_cuda.cu, *_nccl.cc"},
       {"LibTorch", std::regex("torch/.*|ATen/.*"), std::regex("backend/[a-z_/]*torch[a-z_]*\\.cc"),
        "backend/*torch*.cc"},

@@ -23,6 +23,8 @@ class FakeLookup final : public Lookup {
   const AgreedHeader& header() const override { return header_; }
   int64_t unique_keys() const override { return 0; }
   int64_t occurrences() const override { return 0; }
+  int64_t remote_keys() const override { return 0; }
+  int64_t needed_bytes() const override { return 0; }
   int64_t unseen_keys() const override { return 0; }
   int64_t unseen_occurrences() const override { return 0; }
   std::span<const int32_t> offsets(int, int) const override { return {}; }
