@@ -39,7 +39,12 @@ void AddScaling(CLI::App* bench, CommandSet* commands) {
                    "folder of scaling.json, scaling.svg and the runs, seen by all hosts; default "
                    "that of the config's run with \"-scaling\"")
       ->type_name("DIR");
-  command->add_option("MPIRUN_ARGUMENTS", scaling->mpirun, "after --: more arguments for mpirun");
+  command->add_option("MPIRUN_ARGUMENTS", scaling->mpirun, "after --: more arguments for mpirun")
+      ->check([first = true](const std::string& text) mutable {
+        const bool option = !first || text.starts_with("-");
+        first = false;
+        return option ? "" : text + " is none: give mpirun's options after --";
+      });
 }
 
 }  // namespace

@@ -49,11 +49,15 @@ class Scaling {
     if (report_.points.empty()) return first_failure_;
     std::sort(report_.points.begin(), report_.points.end(),
               [](const ScalingPoint& a, const ScalingPoint& b) { return a.ranks < b.ranks; });
-    Status told = Tell();
-    if (!first_failure_.ok() || !told.ok()) return first_failure_.ok() ? told : first_failure_;
-    told = CompareDigests(report_);
-    if (!told.ok()) ReportError(told, std::cerr);
-    return told;
+    const Status told = Tell();
+    if (first_failure_.code() == StatusCode::kInterrupted) return first_failure_;
+    // Worse than a size that failed.
+    const Status same = CompareDigests(report_);
+    if (!same.ok()) {
+      ReportError(same, std::cerr);
+      return same;
+    }
+    return first_failure_.ok() ? told : first_failure_;
   }
 
  private:
@@ -67,7 +71,8 @@ class Scaling {
       auto point = RunSize(fs_, plan_, arguments_, program_, ranks, steps, signals_);
       if (!point.ok()) {
         ReportError(point.status(), std::cerr);
-        if (first_failure_.ok()) first_failure_ = point.status();
+        const bool interrupted = point.status().code() == StatusCode::kInterrupted;
+        if (first_failure_.ok() || interrupted) first_failure_ = point.status();
         if (EverySizeFailsSo(point.status().code())) return;
         continue;
       }

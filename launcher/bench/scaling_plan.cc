@@ -60,8 +60,9 @@ Config ConfigOfSize(const ScalingPlan& plan, bool weak, int ranks, int64_t steps
   Config config = plan.config;
   config.mutable_checkpoint()->set_dir(FolderOfSize(plan, ranks));
   if (!weak) return config;
-  config.mutable_batch()->set_rows(config.batch().rows() * ranks);
-  config.mutable_batch()->set_lanes(config.batch().lanes() * ranks);
+  const int workers = ranks - config.cluster().servers();
+  config.mutable_batch()->set_rows(config.batch().rows() * workers);
+  config.mutable_batch()->set_lanes(config.batch().lanes() * workers);
   if (steps > 0) config.mutable_train()->set_max_steps(steps);
   return config;
 }
@@ -73,7 +74,7 @@ std::string FolderOfSize(const ScalingPlan& plan, int ranks) {
 std::string HeldConstant(const ScalingPlan& plan, bool weak) {
   const std::string batch = std::to_string(plan.config.batch().rows()) + " rows in " +
                             std::to_string(plan.config.batch().lanes()) + " lanes";
-  if (weak) return "a rank's part of a step (" + batch + ") and the number of steps";
+  if (weak) return "a worker's part of a step (" + batch + ") and the number of steps";
   return "the rows and the global batch (" + batch + ")";
 }
 

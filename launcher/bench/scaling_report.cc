@@ -50,7 +50,7 @@ double ScalingReport::speed_up(const ScalingPoint& point) const {
 }
 
 double ScalingReport::ideal(const ScalingPoint& point) const {
-  return static_cast<double>(point.ranks) / points.front().ranks;
+  return static_cast<double>(point.workers) / points.front().workers;
 }
 
 Status CompareDigests(const ScalingReport& report) {

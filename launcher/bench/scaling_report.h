@@ -1,6 +1,6 @@
 // ScalingReport: what `trestle bench scaling` found, as a table for a person and as JSON for
 // programs. Speed-up is over the smallest size that was run, efficiency is the speed-up over the
-// ratio of ranks; docs/cluster.md explains each column.
+// ratio of workers; docs/cluster.md explains each column.
 //
 // Thread safety: pure functions. Collective: no.
 #pragma once
@@ -19,7 +19,7 @@ struct ScalingReport {
   std::vector<ScalingPoint> points;  // by ranks, at least one
 
   double speed_up(const ScalingPoint& point) const;
-  double ideal(const ScalingPoint& point) const;  // its ranks over those of the first
+  double ideal(const ScalingPoint& point) const;  // its workers over those of the first
   double efficiency(const ScalingPoint& point) const { return speed_up(point) / ideal(point); }
 };
 

@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <string_view>
 
 #include "base/atomic_file.h"
 #include "launcher/bench/mpirun_problem.h"
@@ -19,12 +21,22 @@ constexpr int64_t kOutputSeen = 1 << 20;  // of output.txt, where mpirun's reaso
 
 std::string Context(int ranks) { return "bench scaling: np " + std::to_string(ranks); }
 
+// Open MPI binds the ranks of a small size to one core each, and those of larger ones to more:
+// their threads would not be comparable.
+bool ChoosesBinding(const std::vector<std::string>& mpirun) {
+  return std::any_of(mpirun.begin(), mpirun.end(), [](std::string_view argument) {
+    return argument.find("bind-to") != argument.npos || argument.find("cpu-set") != argument.npos ||
+           argument.find("PE=") != argument.npos;
+  });
+}
+
 std::vector<std::string> CommandOf(const ScalingArguments& arguments, const std::string& program,
                                    const std::string& config, int ranks) {
   std::vector<std::string> command = {"mpirun", "-np", std::to_string(ranks)};
   if (!arguments.hosts.empty()) {
     command.insert(command.end(), {"--hostfile", arguments.hosts});
   }
+  if (!ChoosesBinding(arguments.mpirun)) command.insert(command.end(), {"--bind-to", "none"});
   command.insert(command.end(), arguments.mpirun.begin(), arguments.mpirun.end());
   command.insert(command.end(), {program, "train", config, "--fresh"});
   return command;
@@ -68,6 +80,9 @@ Result<ScalingPoint> RunSize(FileSystem& fs, const ScalingPlan& plan,
   TRESTLE_RETURN_IF_ERROR(MakeDurableDirectories(fs, folder).Wrap(Context(ranks)));
   TRESTLE_RETURN_IF_ERROR(
       WriteFileAtomically(fs, config_path, Canonical(config)).Wrap(Context(ranks)));
+  // All its lines are to be this run's.
+  std::error_code failed;
+  std::filesystem::remove(folder + "/metrics.jsonl", failed);
   TRESTLE_ASSIGN_OR_RETURN(const OwnedFd output, OpenOutput(output_path));
 
   SuperviseOptions supervise;
@@ -83,7 +98,6 @@ Result<ScalingPoint> RunSize(FileSystem& fs, const ScalingPlan& plan,
   }
   auto point = ReadScalingPoint(fs, folder, ranks);
   if (!point.ok()) return point.status().Wrap(Context(ranks));
-  std::error_code failed;
   std::filesystem::remove_all(CheckpointsOf(config), failed);
   if (failed) supervise.say("its model stays: " + failed.message());
   return point;

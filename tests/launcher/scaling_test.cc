@@ -92,7 +92,7 @@ TEST_F(Scaling, TellsSpeedUpEfficiencySharesAndBytesOfEachSize) {
                                        bytes + "equal\n"));
 
   const std::string run = dir_.Join("run-scaling/np-2/config.textproto");
-  EXPECT_THAT(Read("starts"), HasSubstr("-np 2 --hostfile " + hosts + " -x NAME " +
+  EXPECT_THAT(Read("starts"), HasSubstr("-np 2 --hostfile " + hosts + " --bind-to none -x NAME " +
                                         TrestleProgram() + " train " + run + " --fresh\n"));
   EXPECT_EQ(Count(Read("starts"), "\n"), 3) << "a size that is named twice is run once";
   const std::string config = Read("run-scaling/np-2/config.textproto");
@@ -135,7 +135,7 @@ TEST_F(Scaling, DigestsThatDifferAreAnError) {
 TEST_F(Scaling, WeakScalingGivesARankTheSameWorkAtEverySize) {
   const ProcessResult result = RunCommand(Bench("1,4", "ran 1 d$NP", {"--weak"}));
   EXPECT_EQ(result.exit_code, 0) << result.output;
-  EXPECT_THAT(result.output, HasSubstr("held constant: a rank's part of a step (64 rows in 2 "
+  EXPECT_THAT(result.output, HasSubstr("held constant: a worker's part of a step (64 rows in 2 "
                                        "lanes) and the number of steps\nnp 4 ...\nnp 1 ...\n"));
   EXPECT_THAT(Read("run-scaling/np-4/config.textproto"), HasSubstr("rows: 256\n  lanes: 8\n"));
   EXPECT_THAT(Read("run-scaling/np-1/config.textproto"), HasSubstr("rows: 64\n  lanes: 2\n"));

@@ -39,7 +39,11 @@ remove() {
   [[ -n $child ]] && kill -KILL "$child" 2>/dev/null
   for space in "$name-hub" $(seq -f "$name-%g" 0 $((hosts - 1))); do
     [[ -e /run/netns/$space ]] || continue
-    ip netns pids "$space" | xargs -r kill -KILL 2>/dev/null
+    for ((try = 0; try < 50; ++try)); do  # what is killed may have started another
+      [[ $(ip netns pids "$space") ]] || break
+      ip netns pids "$space" | xargs -r kill -KILL 2>/dev/null
+      sleep 0.02
+    done
     ip netns del "$space"
   done
   rm -rf "$folder"
