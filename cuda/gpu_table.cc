@@ -189,6 +189,8 @@ Result<int64_t> GpuTable::Pull(std::span<const Key> keys, Missing missing, std::
   if (keys.empty()) return 0;
   const auto n = static_cast<int64_t>(keys.size());
   const auto pull = [&]() -> Result<int64_t> {
+    // Memory ends before a row is created, or not at all.
+    TRESTLE_RETURN_IF_ERROR(floats_.Hold(n * spec_.dim * sizeof(float)));
     TRESTLE_ASSIGN_OR_RETURN(const int64_t absent, Find(keys));
     if (missing == Missing::kCreate && absent > 0) TRESTLE_RETURN_IF_ERROR(Create(n, absent));
     TRESTLE_RETURN_IF_ERROR(Read(n, spec_.dim, spec_.unseen == INIT, weights.data()));

@@ -148,7 +148,10 @@ class LinkedRuntime final : public GpuRuntime {
 
   Result<bool> Done(GpuEvent event) override {
     const cudaError_t error = cudaEventQuery(Native(event));
-    if (error == cudaErrorNotReady) return false;
+    if (error == cudaErrorNotReady) {
+      static_cast<void>(cudaGetLastError());  // else the next launch would be taken to have failed
+      return false;
+    }
     TRESTLE_RETURN_IF_ERROR(Outcome(error, "looking at an event"));
     return true;
   }

@@ -212,14 +212,14 @@ struct PoolRows {
   template <class Tile>
   TRESTLE_HD void operator()(const Tile& tile, int64_t bag) const {
     const int64_t begin = offsets[bag], end = offsets[bag + 1];
-    const float divisor = mean && end > begin ? static_cast<float>(end - begin) : 1.0f;
+    const float factor = mean && end > begin ? 1.0f / static_cast<float>(end - begin) : 1.0f;
     for (int d = tile.rank(); d < dim; d += tile.size()) {
       float sum = 0.0f;
       for (int64_t item = begin; item < end; ++item) {
         const uint32_t row = rows[unique[item]];
         if (row != kAbsentRow) sum += table.Floats(row)[d];
       }
-      out[bag * dim + d] = sum / divisor;
+      out[bag * dim + d] = sum * factor;
     }
   }
 };

@@ -50,7 +50,7 @@ TEST(TableSteps, PoolingSumsABagsRowsInTheOrderOfItsItems) {
     ASSERT_TRUE(HostKernels().Run(step, 3, {}).ok());
     for (int d = 0; d < kDim; ++d) {
       const float sum = 7 + 2 + 7 + 3 * 0.125f * d;
-      EXPECT_EQ(out[d], mean ? sum / 3.0f : sum);
+      EXPECT_EQ(out[d], mean ? sum * (1.0f / 3.0f) : sum);
       EXPECT_EQ(out[kDim + d], 0.0f) << "an empty bag";
       EXPECT_EQ(out[2 * kDim + d], 0.0f) << "absent rows";
     }
