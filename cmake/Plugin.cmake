@@ -37,7 +37,9 @@ elseif(NOT TRESTLE_CUDA STREQUAL OFF)
 endif()
 
 # The headers whose types cross the border: a plugin made from other ones must not be called.
-set(border base/gpu_runtime.h base/plugin.h base/status.h)
+set(border base/clock.h base/fixed_point.h base/gpu_runtime.h base/hash.h base/host_device.h base/philox.h
+  base/plugin.h base/status.h cuda/table_kernels.h cuda/table_steps.h embedding/initializers.h
+  embedding/optimizers.h embedding/row_kinds.h embedding/table.h)
 set(hashes)
 foreach(header ${border})
   file(SHA256 ${CMAKE_SOURCE_DIR}/${header} hash)
