@@ -44,7 +44,11 @@ std::vector<std::string> MergedEnvironment(const std::map<std::string, std::stri
 
 std::string ReadProc(pid_t pid, const char* file) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/" + file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  // Through a stream, which takes a process that ends meanwhile for the end of the file; iterators
+  // throw.
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
 }
 
 // The fourth field of /proc/<pid>/stat, after "pid (name) state"; the name may hold anything.
